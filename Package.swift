@@ -1,0 +1,73 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// A listing of Sources is the architecture diagram: docs/decisions/0001-targets.md.
+// Tests/ArchitectureTests enforces who may import whom.
+
+let swift: [SwiftSetting] = [.swiftLanguageMode(.v6), .enableUpcomingFeature("NonisolatedNonsendingByDefault")]
+
+func library(_ name: String, _ dependencies: [Target.Dependency] = [], exclude: [String] = []) -> Target {
+    .target(name: name, dependencies: dependencies, exclude: exclude, swiftSettings: swift)
+}
+func executable(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .executableTarget(name: name, dependencies: dependencies, swiftSettings: swift)
+}
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name + "Tests", dependencies: dependencies, swiftSettings: swift)
+}
+
+let package = Package(
+    name: "troupe",
+    products: [
+        .executable(name: "troupe", targets: ["Node"]),
+        .executable(name: "troupe-media", targets: ["MediaWorker"]),
+        .executable(name: "troupe-load", targets: ["LoadClient"]),
+    ],
+    targets: [
+        // Level 0 and 1, pure
+        library("Primitives"),
+        library("RTP", ["Primitives"]),
+        // Level 2, pure but for OpenSSL and libsrtp contexts
+        library("WebRTC", ["RTP", "Primitives", "COpenSSL", "CSRTP"]),
+        library("Forwarding", ["RTP", "Primitives"]),
+        library("Capture", ["RTP", "Primitives"]),
+        // Shells
+        library("EventLoop", ["Primitives", "CLibuv", "CShims"]),
+        library("Transport", ["EventLoop", "WebRTC", "Forwarding", "RTP", "Primitives", "CShims", "COpenSSL"]),
+        library("Cluster", ["EventLoop", "Primitives", "COpenSSL"]),
+        library("Store", ["Cluster", "Contracts", "EventLoop", "Primitives", "CSQLite", "CShims"]),
+        library("ObjectStorage", ["EventLoop", "Primitives"]),
+        library("Contracts", ["Cluster", "Primitives"]),
+        library("Conference", ["Contracts", "Cluster", "Transport", "Forwarding", "WebRTC", "RTP", "Capture", "Store", "ObjectStorage", "EventLoop", "Primitives"]),
+        library("Gateway", ["Conference", "Contracts", "EventLoop", "Primitives", "CWebSockets", "COpenSSL"], exclude: ["Studio"]),
+        library("Rendering", ["Capture", "RTP", "Primitives", "CFFmpeg"]),
+        // Executables
+        executable("Node", ["Gateway", "Conference", "Contracts", "Cluster", "Store", "ObjectStorage", "Transport", "Forwarding", "WebRTC", "Capture", "EventLoop", "Primitives", "CYAML", "COpenSSL", "CShims"]),
+        executable("MediaWorker", ["Rendering", "Capture", "Primitives"]),
+        executable("LoadClient", ["WebRTC", "Transport", "RTP", "EventLoop", "Primitives", "CWebSockets"]),
+        // System libraries and the one shim target
+        .target(name: "CShims"),
+        .systemLibrary(name: "CLibuv", pkgConfig: "libuv"),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "openssl"),
+        .systemLibrary(name: "CSRTP", pkgConfig: "libsrtp2"),
+        .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3"),
+        .systemLibrary(name: "CYAML", pkgConfig: "yaml-0.1"),
+        .systemLibrary(name: "CWebSockets", pkgConfig: "libwebsockets"),
+        .systemLibrary(name: "CFFmpeg", pkgConfig: "libavformat"),
+        // Tests, one target beside each source target
+        tests("Primitives", ["Primitives"]),
+        tests("RTP", ["RTP", "Primitives"]),
+        tests("WebRTC", ["WebRTC", "RTP", "Primitives", "CSRTP", "COpenSSL"]),
+        tests("Forwarding", ["Forwarding", "RTP", "Primitives"]),
+        tests("Capture", ["Capture", "RTP", "Primitives"]),
+        tests("EventLoop", ["EventLoop", "Primitives"]),
+        tests("Transport", ["Transport", "EventLoop", "WebRTC", "Forwarding", "RTP", "Primitives"]),
+        tests("Cluster", ["Cluster", "EventLoop", "Primitives"]),
+        tests("Store", ["Store", "Cluster", "Contracts", "EventLoop", "Primitives"]),
+        tests("Conference", ["Conference", "Contracts", "Cluster", "Store", "Primitives"]),
+        tests("Gateway", ["Gateway", "Conference", "Contracts", "EventLoop", "Primitives"]),
+        tests("Rendering", ["Rendering", "Capture", "RTP", "Primitives"]),
+        tests("Node", ["Node", "Primitives"]),
+        tests("Architecture", []),
+    ]
+)

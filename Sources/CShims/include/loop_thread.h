@@ -1,0 +1,7 @@
+#pragma once
+#include <stddef.h>
+/// The loop that runs on the calling thread, or NULL.
+/// `pthread_self` is attribute-const, so an optimiser may reuse its value across an `await`; a
+/// thread-local read behind a call that is never inlined is not.
+void *_Nullable shim_current_loop(void);
+void shim_set_current_loop(void *_Nullable loop);

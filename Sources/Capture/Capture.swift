@@ -1,0 +1,1 @@
+// Capture: see docs/decisions/0001-targets.md

@@ -1,0 +1,1 @@
+// Cluster: see docs/decisions/0001-targets.md

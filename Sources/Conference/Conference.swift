@@ -1,0 +1,1 @@
+// Conference: see docs/decisions/0001-targets.md

@@ -1,0 +1,1 @@
+// Contracts: see docs/decisions/0001-targets.md

@@ -1,0 +1,1 @@
+// EventLoop: see docs/decisions/0001-targets.md

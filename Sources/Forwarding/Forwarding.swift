@@ -1,0 +1,1 @@
+// Forwarding: see docs/decisions/0001-targets.md

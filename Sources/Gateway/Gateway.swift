@@ -1,0 +1,1 @@
+// Gateway: see docs/decisions/0001-targets.md

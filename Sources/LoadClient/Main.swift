@@ -1,0 +1,3 @@
+@main struct LoadClientMain {
+    static func main() {}
+}

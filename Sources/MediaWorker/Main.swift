@@ -1,0 +1,3 @@
+@main struct MediaWorkerMain {
+    static func main() {}
+}

@@ -1,0 +1,3 @@
+@main struct NodeMain {
+    static func main() {}
+}

@@ -1,0 +1,1 @@
+// ObjectStorage: see docs/decisions/0001-targets.md

@@ -1,0 +1,1 @@
+// RTP: see docs/decisions/0001-targets.md

@@ -1,0 +1,1 @@
+// Rendering: see docs/decisions/0001-targets.md

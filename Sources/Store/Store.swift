@@ -1,0 +1,1 @@
+// Store: see docs/decisions/0001-targets.md

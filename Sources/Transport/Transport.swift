@@ -1,0 +1,1 @@
+// Transport: see docs/decisions/0001-targets.md

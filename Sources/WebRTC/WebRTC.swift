@@ -1,0 +1,1 @@
+// WebRTC: see docs/decisions/0001-targets.md
