@@ -1,1 +1,0 @@
-// Conference: see docs/decisions/0001-targets.md

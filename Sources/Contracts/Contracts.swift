@@ -1,1 +1,0 @@
-// Contracts: see docs/decisions/0001-targets.md
