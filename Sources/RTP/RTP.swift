@@ -1,1 +1,0 @@
-// RTP: see docs/decisions/0001-targets.md
