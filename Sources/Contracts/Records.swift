@@ -71,6 +71,9 @@ package protocol RoomStore: Sendable {
     func endRoom(_ id: RoomID, at: WallTime) async throws
     func admit(_ admission: AdmissionRecord) async throws
     func admission(room: RoomID, participant: ParticipantID) async throws -> AdmissionRecord?
+    /// A bare participant id, without a token, admits once: before others can have seen it in the roster. Atomic.
+    /// - Returns: false when it was used before.
+    func burnBareAdmission(room: RoomID, participant: ParticipantID) async throws -> Bool
     func answer(idempotencyKey: String) async throws -> StoredAnswer?
     func keep(_ answer: StoredAnswer, idempotencyKey: String, at: WallTime) async throws
 }

@@ -8,6 +8,8 @@ package struct Caller: Sendable, Equatable {
     package var identity: String?
     /// The one room the credential is bound to, where it is.
     package var room: RoomID?
+    /// Known by a bare participant id, without a token: good for one attachment.
+    package var isBare = false
     package var canJoin = false
     package var canCreate = false
     package var canList = false
