@@ -1,0 +1,327 @@
+// The room page: from the link to the last goodbye.
+import { api, memory, ApiError } from "./api.js";
+import { byId, toggle, toast, clock } from "./ui.js";
+import { Devices, Preview, micIcons, cameraIcons } from "./devices.js";
+import { Signalling } from "./signalling.js";
+import { Peer } from "./peer.js";
+import { Grid } from "./grid.js";
+import { Chat } from "./chat.js";
+
+const roomId = decodeURIComponent(location.pathname.split("/")[2] ?? "");
+
+class Session {
+  constructor(credential, devices) {
+    this.credential = credential;
+    this.devices = devices;
+    this.grid = new Grid(byId("grid"));
+    this.chat = new Chat((text) => this.signalling.request({ type: "chat", text }));
+    this.participants = new Map();
+    this.publications = new Map();
+    this.received = new Map();
+    this.screen = null;
+    const scheme = location.protocol === "https:" ? "wss:" : "ws:";
+    this.signalling = new Signalling(() => {
+      const query = new URLSearchParams({ participant_id: credential.participantId, token: credential.token });
+      return `${scheme}//${location.host}/ws/${encodeURIComponent(roomId)}?${query}`;
+    });
+    const on = (type, handler) => this.signalling.addEventListener(type, (event) => handler.call(this, event.detail));
+    on("state", this.showState);
+    on("welcome", this.welcome);
+    on("webrtc_offer", (m) => this.peer.description("offer", m.sdp));
+    on("webrtc_answer", (m) => this.peer.description("answer", m.sdp));
+    on("participant_joined", (m) => this.joined(m.participant));
+    on("participant_left", (m) => this.left(m.participant_id));
+    on("track_published", (m) => this.published(m.publication));
+    on("track_unpublished", (m) => this.unpublished(m.track_id));
+    on("muted", (m) => this.muted(m.track_id, m.muted));
+    on("chat", (m) => this.chat.add(m, m.from === this.me.id));
+    on("recording_status", (m) => this.recording(m.recording));
+    on("bye", (m) => this.over(m.reason));
+    on("over", (m) => this.over(m.reason));
+    on("error", (m) => toast(m.message, "error"));
+    this.bindControls();
+  }
+
+  start() {
+    byId("prejoin").hidden = true;
+    byId("room").hidden = byId("controls").hidden = false;
+    this.signalling.open();
+  }
+
+  // What the node says
+
+  /** A fresh attachment: roster, publications, and a new PeerConnection. */
+  welcome(message) {
+    this.me = message.participant;
+    this.peer?.close();
+    this.grid.clear();
+    this.participants.clear();
+    this.publications.clear();
+    this.received.clear();
+    document.title = `${message.title} · Troupe`;
+    byId("title").textContent = message.title;
+    byId("node-name").textContent = message.node;
+    document.body.dataset.node = message.node;
+    document.body.dataset.participant = this.me.id;
+    byId("record").hidden = this.me.role !== "host";
+    this.grid.tile(this.me, { me: true });
+    for (const participant of message.participants) this.joined(participant, true);
+    this.peer = new Peer(this.signalling);
+    this.peer.addEventListener("track", (event) => this.trackReceived(event.detail));
+    this.peer.addEventListener("state", (event) => { document.body.dataset.media = event.detail; });
+    for (const publication of message.publications) this.published(publication);
+    if (message.recording) this.recording(message.recording); else this.recording(null);
+    this.publishDevices();
+  }
+
+  joined(participant, quiet = false) {
+    if (participant.id === this.me.id) return;
+    this.participants.set(participant.id, participant);
+    this.grid.tile(participant);
+    if (!quiet) this.chat.note(`${participant.name} joined`);
+  }
+  left(id) {
+    const participant = this.participants.get(id);
+    this.participants.delete(id);
+    this.grid.remove(id);
+    if (participant) this.chat.note(`${participant.name} left`);
+  }
+
+  published(publication) {
+    if (publication.participant_id === this.me.id) return;
+    this.publications.set(publication.track_id, publication);
+    this.render(publication);
+  }
+  unpublished(trackId) {
+    const publication = this.publications.get(trackId);
+    if (!publication) return;
+    this.publications.delete(trackId);
+    this.received.delete(trackId);
+    if (publication.source === "screen_share") return this.grid.remove(publication.participant_id, true);
+    this.render({ ...publication, gone: true });
+  }
+  muted(trackId, muted) {
+    if (trackId === this.peer.trackId("microphone")) return this.mutedByNode("audio", muted);
+    if (trackId === this.peer.trackId("camera")) return this.mutedByNode("video", muted);
+    const publication = this.publications.get(trackId);
+    if (!publication) return;
+    publication.muted = muted;
+    this.render(publication);
+  }
+  mutedByNode(kind, muted) {
+    if (this.devices.wanted[kind] === !muted) return;
+    this.devices.set(kind, !muted);
+    this.showControls();
+    toast(muted ? "The host muted you." : "You are no longer muted.");
+  }
+
+  trackReceived({ track, trackId }) {
+    this.received.set(trackId, track);
+    const publication = this.publications.get(trackId);
+    if (publication) this.render(publication);
+  }
+
+  /** Shows one publication as it stands: its track, whether it is muted. */
+  render(publication) {
+    const participant = this.participants.get(publication.participant_id) ?? { id: publication.participant_id, name: "Someone" };
+    const screen = publication.source === "screen_share";
+    const tile = this.grid.tile(participant, { screen });
+    const track = publication.gone ? null : this.received.get(publication.track_id) ?? null;
+    if (publication.kind === "audio") {
+      this.grid.setAudio(tile, track);
+      this.grid.setMuted(tile, publication.muted && !publication.gone);
+    } else {
+      this.grid.setVideo(tile, track);
+      this.grid.showVideo(tile, !!track && !publication.muted);
+    }
+  }
+
+  recording(status) {
+    const running = status?.state === "recording" || status?.state === "starting";
+    clearInterval(this.recordingClock);
+    byId("rec").hidden = !running && status?.state !== "processing" && status?.state !== "stopping";
+    byId("record").setAttribute("aria-pressed", String(running));
+    toggle(byId("record"), { on: ["stop", "Stop recording"], off: ["record", "Record"] }, running);
+    document.body.dataset.recording = status?.state ?? "";
+    if (running) {
+      this.recordingSince ??= Date.now();
+      const show = () => { byId("rec-text").textContent = `Recording ${clock((Date.now() - this.recordingSince) / 1000)}`; };
+      show();
+      this.recordingClock = setInterval(show, 1000);
+    } else {
+      this.recordingSince = undefined;
+      byId("rec-text").textContent = "Finishing recording";
+      if (status?.state === "ready") toast("The recording is ready. See Recordings.");
+      if (status?.state === "failed") toast(`Recording failed: ${status.reason ?? "unknown reason"}`, "error");
+    }
+  }
+
+  // What the person does
+
+  publishDevices() {
+    for (const [kind, source] of [["audio", "microphone"], ["video", "camera"]]) {
+      const track = this.devices.track(kind);
+      if (track) this.peer.add(track, source, !this.devices.wanted[kind]);
+    }
+    if (this.screen) this.peer.add(this.screen, "screen_share", false);
+    this.showControls();
+  }
+
+  bindControls() {
+    byId("mic").addEventListener("click", () => this.flip("audio", "microphone"));
+    byId("camera").addEventListener("click", () => this.flip("video", "camera"));
+    byId("share").addEventListener("click", () => this.share());
+    byId("record").addEventListener("click", () => this.record());
+    byId("leave").addEventListener("click", () => { this.signalling.close(); this.over("left"); });
+    byId("grid").addEventListener("silenced", () => {
+      toast("Click anywhere to hear the others.");
+      document.addEventListener("click", () => this.grid.unsilence(), { once: true });
+    });
+    addEventListener("pagehide", () => this.signalling.close());
+    toggle(byId("share"), { on: ["share", "Stop sharing"], off: ["share", "Share your screen"] }, false);
+    toggle(byId("chat-toggle"), { on: ["chat", "Close chat"], off: ["chat", "Chat"] }, false);
+    toggle(byId("record"), { on: ["stop", "Stop recording"], off: ["record", "Record"] }, false);
+    toggle(byId("leave"), { on: ["leave", "Leave"], off: ["leave", "Leave"] }, false);
+    byId("leave").removeAttribute("aria-pressed");
+  }
+
+  async flip(kind, source) {
+    const enabled = !this.devices.wanted[kind];
+    if (enabled && !this.devices.track(kind)) {
+      try {
+        const track = await this.devices.choose(kind, this.devices.choice[kind]);
+        this.devices.set(kind, true);
+        this.peer.add(track, source, false);
+        return this.showControls();
+      } catch { return toast("That device could not be opened.", "error"); }
+    }
+    this.devices.set(kind, enabled);
+    this.showControls();
+    const trackId = this.peer.trackId(source);
+    if (trackId) this.signalling.request({ type: "mute", track_id: trackId, muted: !enabled }).catch((error) => toast(error.message, "error"));
+  }
+
+  async share() {
+    if (this.screen) {
+      this.screen.stop();
+      return this.stopSharing();
+    }
+    try {
+      const stream = await navigator.mediaDevices.getDisplayMedia({ video: { frameRate: { ideal: 15 } }, audio: false });
+      [this.screen] = stream.getVideoTracks();
+    } catch { return; }
+    this.screen.contentHint = "detail";
+    this.screen.addEventListener("ended", () => this.stopSharing());
+    this.peer.add(this.screen, "screen_share", false);
+    this.showControls();
+  }
+  stopSharing() {
+    if (!this.screen) return;
+    const trackId = this.peer.trackId("screen_share");
+    this.screen = null;
+    this.peer.remove("screen_share");
+    if (trackId) this.signalling.request({ type: "unpublish", track_id: trackId }).catch(() => { /* the offer without it says the same */ });
+    this.showControls();
+  }
+
+  async record() {
+    const running = byId("record").getAttribute("aria-pressed") === "true";
+    byId("record").disabled = true;
+    try { await this.signalling.request({ type: running ? "stop_recording" : "start_recording" }); } catch (error) { toast(error.message, "error"); }
+    byId("record").disabled = false;
+  }
+
+  showControls() {
+    toggle(byId("mic"), micIcons, this.devices.wanted.audio && !!this.devices.track("audio"));
+    toggle(byId("camera"), cameraIcons, this.devices.wanted.video && !!this.devices.track("video"));
+    toggle(byId("share"), { on: ["share", "Stop sharing"], off: ["share", "Share your screen"] }, !!this.screen);
+    byId("share").hidden = !navigator.mediaDevices?.getDisplayMedia;
+    if (!this.me) return;
+    const tile = this.grid.tile(this.me, { me: true });
+    if (tile.video.srcObject?.getVideoTracks()[0] !== this.devices.track("video")) this.grid.setVideo(tile, this.devices.track("video"));
+    this.grid.showVideo(tile, this.devices.wanted.video);
+    this.grid.setMuted(tile, !this.devices.wanted.audio);
+  }
+
+  showState(state) {
+    document.body.dataset.signalling = state;
+    const [dot, text] = { connecting: ["warn", "Connecting"], connected: ["ok", "Connected"], reconnecting: ["warn", "Reconnecting"] }[state];
+    byId("status-dot").className = `dot ${dot}`;
+    byId("status-text").textContent = text;
+  }
+
+  over(reason) {
+    if (this.finished) return;
+    this.finished = true;
+    this.signalling.closed = true;
+    this.peer?.close();
+    this.devices.close();
+    this.screen?.stop();
+    const [title, text] = {
+      left: ["You left the room", ""],
+      ended: ["The room has ended", "The host ended it for everyone."],
+      removed: ["You were removed", "The host removed you from this room."],
+      replaced: ["You joined elsewhere", "Another window of yours took this place."],
+      shutdown: ["This node is stopping", "Join again from another node."],
+    }[reason] ?? ["The connection was closed", reason ? `Reason: ${reason}` : ""];
+    byId("room").hidden = byId("controls").hidden = byId("rec").hidden = true;
+    byId("ended").hidden = false;
+    byId("ended-title").textContent = title;
+    byId("ended-text").textContent = text;
+    byId("rejoin").addEventListener("click", () => {
+      if (reason === "removed") memory.forgetCredential(roomId);
+      location.reload();
+    });
+  }
+}
+
+byId("copy").addEventListener("click", async () => {
+  try { await navigator.clipboard.writeText(location.href); toast("Link copied."); } catch { prompt("Copy this link:", location.href); }
+});
+
+async function main() {
+  const devices = new Devices();
+  const known = memory.credential(roomId);
+  if (known) {
+    devices.wanted = { audio: known.audio ?? true, video: known.video ?? true };
+    await devices.open();
+    return new Session(known, devices).start();
+  }
+  byId("prejoin").hidden = false;
+  const preview = new Preview(devices, { mic: "pre-mic", camera: "pre-camera" });
+  byId("name").value = memory.name.get();
+  preview.setName(byId("name").value || "You");
+  byId("name").addEventListener("input", (event) => preview.setName(event.target.value || "You"));
+  preview.start();
+  let title = "";
+  try {
+    const session = await api.session(roomId);
+    title = session.title;
+    byId("prejoin-title").textContent = session.title;
+    const names = session.participants.map((participant) => participant.name);
+    byId("prejoin-lead").textContent = names.length ? `In the room: ${names.slice(0, 5).join(", ")}${names.length > 5 ? ` and ${names.length - 5} more` : ""}.` : "Nobody is here yet.";
+  } catch (error) { fail(error); }
+  byId("join").addEventListener("submit", async (event) => {
+    event.preventDefault();
+    byId("join-button").disabled = true;
+    try {
+      const name = byId("name").value.trim();
+      memory.name.set(name);
+      const joined = await api.join(roomId, name);
+      const credential = { participantId: joined.participant_id, token: joined.token, name, title, role: "guest", ...devices.wanted };
+      memory.keepCredential(roomId, credential);
+      preview.stop();
+      new Session(credential, devices).start();
+    } catch (error) {
+      fail(error);
+      byId("join-button").disabled = false;
+    }
+  });
+}
+
+function fail(error) {
+  byId("error").textContent = error instanceof ApiError ? error.message : String(error);
+  byId("error").hidden = false;
+}
+
+main();
