@@ -44,6 +44,25 @@ package struct AdmissionRecord: Codable, Sendable, Equatable {
     }
 }
 
+/// One finished file of a recording, as pages list it.
+package struct RecordedTrack: Codable, Sendable, Equatable {
+    package var trackID: TrackID
+    package var participantID: ParticipantID
+    package var name: String
+    package var kind: MediaKind
+    package var source: TrackSource
+    package var codec: String
+    /// Seconds on the recording's time zero at which the file begins, and how long it is.
+    package var start: Double
+    package var duration: Double
+    /// Storage key of the file; gateways turn it into a signed URL.
+    package var key: String
+    package init(trackID: TrackID, participantID: ParticipantID, name: String, kind: MediaKind, source: TrackSource, codec: String, start: Double, duration: Double, key: String) {
+        self.trackID = trackID; self.participantID = participantID; self.name = name; self.kind = kind; self.source = source
+        self.codec = codec; self.start = start; self.duration = duration; self.key = key
+    }
+}
+
 package struct RecordingRecord: Codable, Sendable, Equatable {
     package var status: RecordingStatus
     /// The recorder whose disk holds the journals.
@@ -52,8 +71,11 @@ package struct RecordingRecord: Codable, Sendable, Equatable {
     package var startedAt: WallTime
     package var stoppedAt: WallTime?
     package var title: String
-    package init(status: RecordingStatus, recorder: NodeName, epoch: Epoch, startedAt: WallTime, stoppedAt: WallTime? = nil, title: String) {
+    /// Known once ready.
+    package var tracks: [RecordedTrack]
+    package init(status: RecordingStatus, recorder: NodeName, epoch: Epoch, startedAt: WallTime, stoppedAt: WallTime? = nil, title: String, tracks: [RecordedTrack] = []) {
         self.status = status; self.recorder = recorder; self.epoch = epoch; self.startedAt = startedAt; self.stoppedAt = stoppedAt; self.title = title
+        self.tracks = tracks
     }
 }
 
