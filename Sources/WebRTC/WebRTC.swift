@@ -1,1 +1,0 @@
-// WebRTC: see docs/decisions/0001-targets.md
