@@ -1,1 +1,0 @@
-// EventLoop: see docs/decisions/0001-targets.md
