@@ -1,1 +1,0 @@
-// Forwarding: see docs/decisions/0001-targets.md
