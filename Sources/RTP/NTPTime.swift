@@ -33,7 +33,7 @@ package struct NTPTime: Hashable, Sendable, Codable {
     }
     package static func + (a: NTPTime, d: Duration) -> NTPTime {
         let (seconds, atto) = d.components
-        let fraction = (atto / 1_000_000_000 << 32) / 1_000_000_000
+        let fraction = ((atto / 1_000_000_000) << 32) / 1_000_000_000
         return NTPTime(rawValue: a.rawValue &+ UInt64(bitPattern: seconds << 32) &+ UInt64(bitPattern: fraction))
     }
 }
