@@ -1,0 +1,79 @@
+// The schema, as the steps that made it.
+internal import Contracts
+
+/// One list, only ever appended to: `PRAGMA user_version` says how many steps a file has had.
+enum Migrations {
+    static let all: [String] = [
+        """
+        CREATE TABLE rooms (
+            id TEXT PRIMARY KEY,
+            meeting_code TEXT NOT NULL,
+            title TEXT NOT NULL,
+            host_name TEXT NOT NULL,
+            mode TEXT NOT NULL,
+            max_participants INTEGER NOT NULL,
+            recording_policy TEXT,
+            region TEXT,
+            created_at INTEGER NOT NULL,                -- microseconds since 1970, like every time here
+            ended_at INTEGER
+        ) STRICT;
+        CREATE UNIQUE INDEX rooms_by_code ON rooms (meeting_code) WHERE ended_at IS NULL;
+
+        CREATE TABLE admissions (
+            room_id TEXT NOT NULL REFERENCES rooms (id) ON DELETE CASCADE,
+            participant_id TEXT NOT NULL,
+            name TEXT NOT NULL,
+            role TEXT NOT NULL,
+            admitted_at INTEGER NOT NULL,
+            bare_burned INTEGER NOT NULL DEFAULT 0,     -- 1 once the bare participant id has admitted
+            PRIMARY KEY (room_id, participant_id)
+        ) STRICT, WITHOUT ROWID;
+
+        CREATE TABLE answers (
+            idempotency_key TEXT PRIMARY KEY,
+            status INTEGER NOT NULL,
+            body TEXT NOT NULL,
+            kept_at INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX answers_by_age ON answers (kept_at);
+
+        CREATE TABLE recordings (
+            id TEXT PRIMARY KEY,
+            room_id TEXT NOT NULL,
+            recorder TEXT NOT NULL,
+            epoch INTEGER NOT NULL,
+            state TEXT NOT NULL,
+            reason TEXT,
+            duration REAL,
+            size INTEGER,
+            output_path TEXT,
+            started_at INTEGER NOT NULL,
+            stopped_at INTEGER,
+            title TEXT NOT NULL
+        ) STRICT;
+        CREATE INDEX recordings_by_room ON recordings (room_id, started_at);
+        CREATE INDEX recordings_by_start ON recordings (started_at);
+        CREATE INDEX recordings_unfinished ON recordings (recorder) WHERE state NOT IN ('ready', 'failed');
+        """,
+    ]
+
+    /// Takes the steps a file has not had, in one transaction.
+    static func bring(_ connection: SQLiteConnection, to steps: [String]) throws(StoreError) {
+        guard try version(connection) != steps.count else { return }
+        try connection.transaction { () throws(StoreError) in
+            // Read again inside: another node may have taken the steps meanwhile.
+            let had = try version(connection)
+            guard had <= steps.count else {
+                throw .corrupt("a newer release has written the database (schema \(had), this release knows \(steps.count)): start that release")
+            }
+            for step in steps[had...] { try connection.execute(step) }
+            try connection.execute("PRAGMA user_version = \(steps.count)")
+        }
+    }
+
+    private static func version(_ connection: SQLiteConnection) throws(StoreError) -> Int {
+        let value = try connection.first("PRAGMA user_version") { (row) throws(StoreError) in row.integer(0) } ?? 0
+        guard value >= 0 else { throw .corrupt("the database has the schema version \(value)") }
+        return Int(clamping: value)
+    }
+}

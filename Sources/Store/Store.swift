@@ -1,1 +1,0 @@
-// Store: see docs/decisions/0001-targets.md

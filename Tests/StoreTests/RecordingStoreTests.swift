@@ -1,0 +1,53 @@
+import Contracts
+import Primitives
+import Store
+import Testing
+
+@Suite struct RecordingRows {
+    let folder = TemporaryFolder()
+    let store: SQLiteStore
+    init() { store = SQLiteStore(path: folder.database) }
+
+    @Test func aRecordingComesBackAsItWasPut() async throws {
+        var row = Sample.recording("rec-1", state: .ready)
+        row.status.duration = 20.25
+        row.status.size = 1 << 40
+        row.status.outputPath = "rooms/room-a/rec-1/"
+        row.status.reason = "one hole"
+        row.stoppedAt = Sample.start + .seconds(21)
+        try await store.insert(row)
+        #expect(try await store.recording("rec-1") == row)
+        await #expect(throws: StoreError.conflict) { try await store.insert(row) }
+        try await store.deleteRecording("rec-1")
+        try await store.deleteRecording("rec-1")
+        #expect(try await store.recording("rec-1") == nil)
+        await store.close()
+    }
+
+    @Test func anOlderEpochIsRefused() async throws {
+        try await store.insert(Sample.recording("rec-1", epoch: 3))
+        try await store.update(Sample.recording("rec-1", state: .stopping, epoch: 3))
+        try await store.update(Sample.recording("rec-1", state: .processing, recorder: "node-2", epoch: 4))
+        await #expect(throws: StoreError.conflict) { try await store.update(Sample.recording("rec-1", state: .failed, epoch: 3)) }
+        #expect(try await store.recording("rec-1") == Sample.recording("rec-1", state: .processing, recorder: "node-2", epoch: 4))
+        await #expect(throws: StoreError.notFound) { try await store.update(Sample.recording("rec-2")) }
+        await store.close()
+    }
+
+    @Test func listsAreNewestFirstAndBounded() async throws {
+        for index in 0..<5 { try await store.insert(Sample.recording(RecordingID("rec-\(index)"), room: index == 2 ? "room-b" : "room-a", at: Int64(index))) }
+        #expect(try await store.recordings(room: nil, limit: 3).map(\.status.recordingID) == ["rec-4", "rec-3", "rec-2"])
+        #expect(try await store.recordings(room: "room-a", limit: 10).map(\.status.recordingID) == ["rec-4", "rec-3", "rec-1", "rec-0"])
+        #expect(try await store.recordings(room: nil, limit: -1).isEmpty)
+        #expect(try await store.recordings(room: nil, limit: .max).count == 5)
+        await store.close()
+    }
+
+    @Test func aRecorderFindsItsUnfinishedWork() async throws {
+        let states: [RecordingState] = [.starting, .recording, .stopping, .processing, .ready, .failed]
+        for (index, state) in states.enumerated() { try await store.insert(Sample.recording(RecordingID("rec-\(index)"), state: state, at: Int64(index))) }
+        try await store.insert(Sample.recording("rec-9", recorder: "node-2"))
+        #expect(try await store.unfinishedRecordings(recorder: "node-1").map(\.status.state) == [.starting, .recording, .stopping, .processing])
+        await store.close()
+    }
+}
