@@ -64,6 +64,7 @@ let package = Package(
         tests("Transport", ["Transport", "EventLoop", "WebRTC", "Forwarding", "RTP", "Primitives"]),
         tests("Cluster", ["Cluster", "EventLoop", "Primitives"]),
         tests("Store", ["Store", "Cluster", "Contracts", "EventLoop", "Primitives"]),
+        tests("ObjectStorage", ["ObjectStorage", "Primitives"]),
         tests("Conference", ["Conference", "Contracts", "Cluster", "Store", "Primitives"]),
         tests("Gateway", ["Gateway", "Conference", "Contracts", "EventLoop", "Primitives"]),
         tests("Rendering", ["Rendering", "Capture", "RTP", "Primitives"]),

@@ -51,6 +51,20 @@ enum Migrations {
             stopped_at INTEGER,
             title TEXT NOT NULL
         ) STRICT;
+        CREATE TABLE recorded_tracks (
+            recording_id TEXT NOT NULL REFERENCES recordings (id) ON DELETE CASCADE,
+            position INTEGER NOT NULL,
+            track_id TEXT NOT NULL,
+            participant_id TEXT NOT NULL,
+            name TEXT NOT NULL,
+            kind TEXT NOT NULL,
+            source TEXT NOT NULL,
+            codec TEXT NOT NULL,
+            start REAL NOT NULL,                        -- seconds on the recording's time zero
+            duration REAL NOT NULL,
+            key TEXT NOT NULL,
+            PRIMARY KEY (recording_id, position)
+        ) STRICT, WITHOUT ROWID;
         CREATE INDEX recordings_by_room ON recordings (room_id, started_at);
         CREATE INDEX recordings_by_start ON recordings (started_at);
         CREATE INDEX recordings_unfinished ON recordings (recorder) WHERE state NOT IN ('ready', 'failed');

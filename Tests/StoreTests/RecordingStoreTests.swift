@@ -15,9 +15,18 @@ import Testing
         row.status.outputPath = "rooms/room-a/rec-1/"
         row.status.reason = "one hole"
         row.stoppedAt = Sample.start + .seconds(21)
+        row.tracks = ["audio", "video"].enumerated().map { index, kind in
+            RecordedTrack(
+                trackID: TrackID("t-\(index)"), participantID: "p-1", name: "Ann", kind: MediaKind(rawValue: kind)!, source: .camera, codec: "vp8",
+                start: 0.25, duration: 20, key: "rooms/room-a/rec-1/tracks/p-1/t-\(index).webm")
+        }
         try await store.insert(row)
         #expect(try await store.recording("rec-1") == row)
         await #expect(throws: StoreError.conflict) { try await store.insert(row) }
+        row.tracks.removeFirst()
+        try await store.update(row)
+        #expect(try await store.recording("rec-1") == row)
+        #expect(try await store.recordings(room: nil, limit: 1) == [row])
         try await store.deleteRecording("rec-1")
         try await store.deleteRecording("rec-1")
         #expect(try await store.recording("rec-1") == nil)

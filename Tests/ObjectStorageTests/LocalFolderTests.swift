@@ -1,0 +1,97 @@
+import Glibc
+import ObjectStorage
+import Primitives
+import Testing
+
+@Suite struct ObjectKeys {
+    @Test(arguments: [
+        "rooms/a/rec-1/metadata.json", "x", "rooms/a/journal/t_1/node-1-3-0.trj", "a=b/c.d",
+        String(repeating: "k", count: ObjectKey.Limits.partBytes),
+    ])
+    func plainKeysAreTaken(text: String) throws { #expect(try ObjectKey(text).rawValue == text) }
+
+    @Test(arguments: [
+        "", "/", "/etc/passwd", "a//b", "a/", "../x", "a/../b", "a/..", ".", "..", "a/.hidden", "a\\b", "a b", "a/b\n", "ä",
+        "a/%2e%2e/b", String(repeating: "k", count: ObjectKey.Limits.partBytes + 1),
+        String(repeating: "k/", count: ObjectKey.Limits.keyBytes / 2) + "kk",
+    ])
+    func othersAreRefused(text: String) { #expect(throws: ObjectStorageError.self) { try ObjectKey(text) } }
+
+    @Test func aZeroByteIsRefused() { #expect(throws: ObjectStorageError.self) { try ObjectKey("a\u{0}b") } }
+}
+
+@Suite final class LocalFolders {
+    let path: String
+    let store: LocalFolder
+    init() throws {
+        var template = Array("/tmp/troupe-objects-XXXXXX".utf8CString)
+        path = template.withUnsafeMutableBufferPointer { String(cString: mkdtemp($0.baseAddress!)) }
+        store = try LocalFolder(path: "\(path)/objects/here")
+    }
+    deinit {
+        if let root = try? ObjectKey("rooms") { try? store.deleteAll(under: root) }
+        for name in ["objects/here/secret", "objects/here/rooms", "objects/here", "objects", "outside/file", "outside"] { if rmdir("\(path)/\(name)") != 0 { unlink("\(path)/\(name)") } }
+        rmdir(path)
+    }
+    func key(_ text: String) -> ObjectKey { try! ObjectKey(text) }
+
+    @Test func whatIsPutIsRead() throws {
+        let bytes = (0..<100_000).map { UInt8(truncatingIfNeeded: $0 &* 7) }
+        try store.put(key("rooms/a/r/one.webm"), bytes: bytes)
+        #expect(try store.info(key("rooms/a/r/one.webm")).size == 100_000)
+        #expect(try store.read(key("rooms/a/r/one.webm"), range: 0..<100_000) == bytes)
+        #expect(try store.read(key("rooms/a/r/one.webm"), range: 10..<13) == Array(bytes[10..<13]))
+        #expect(try store.read(key("rooms/a/r/one.webm"), range: 99_998..<Int64.max) == Array(bytes[99_998...]))
+        try store.put(key("rooms/a/r/one.webm"), bytes: [1])
+        #expect(try store.read(key("rooms/a/r/one.webm"), range: 0..<10) == [1], "a second put replaces the object")
+    }
+
+    @Test func rangesOutsideTheObjectAreRefused() throws {
+        try store.put(key("rooms/x"), bytes: [1, 2, 3])
+        #expect(throws: ObjectStorageError.badRange(size: 3)) { try store.read(key("rooms/x"), range: 4..<5) }
+        #expect(throws: ObjectStorageError.badRange(size: 3)) { try store.read(key("rooms/x"), range: -1..<2) }
+        #expect(throws: ObjectStorageError.notFound) { try store.read(key("rooms/y"), range: 0..<1) }
+    }
+
+    @Test func listsWholePartsInOrderAndSeesNoTemporaries() throws {
+        for name in ["rooms/a/2", "rooms/a/10", "rooms/ab/1", "rooms/a/deep/er/3"] { try store.put(key(name), bytes: Array(repeating: 0, count: 5)) }
+        fclose(fopen(store.file(key("rooms/a")) + "/.2.1234", "w"))
+        #expect(try store.list(under: key("rooms/a")).map(\.key.rawValue) == ["rooms/a/10", "rooms/a/2", "rooms/a/deep/er/3"])
+        #expect(try store.size(under: key("rooms/a")) == 15)
+        #expect(try store.list(under: key("rooms/ab/1")).count == 1)
+        #expect(try store.list(under: key("nothing/here")).isEmpty)
+        unlink(store.file(key("rooms/a")) + "/.2.1234")
+    }
+
+    @Test func deletingIsIdempotentAndLeavesNoEmptyFolders() throws {
+        try store.put(key("rooms/a/r/tracks/1"), bytes: [])
+        try store.put(key("rooms/a/s/1"), bytes: [])
+        try store.deleteAll(under: key("rooms/a/r"))
+        try store.delete(key("rooms/a/r/tracks/1"))
+        #expect(access(store.file(key("rooms/a/r")), F_OK) != 0)
+        #expect(try store.list(under: key("rooms")).map(\.key.rawValue) == ["rooms/a/s/1"])
+    }
+
+    @Test func linksOutOfTheFolderAreNotFollowed() throws {
+        mkdir("\(path)/outside", 0o700)
+        let file = fopen("\(path)/outside/file", "w")
+        fputs("secret", file)
+        fclose(file)
+        symlink("\(path)/outside", "\(store.path)/rooms")
+        symlink("\(path)/outside/file", "\(store.path)/secret")
+        #expect(throws: ObjectStorageError.notFound) { try store.read(key("rooms/file"), range: 0..<6) }
+        #expect(throws: ObjectStorageError.notFound) { try store.read(key("secret"), range: 0..<6) }
+        #expect(throws: ObjectStorageError.self) { try store.put(key("rooms/new"), bytes: [1]) }
+        #expect(try store.list(under: key("rooms")).isEmpty)
+        unlink("\(store.path)/rooms")
+    }
+
+    @Test func aFolderIsNoObject() throws {
+        try store.put(key("rooms/a/1"), bytes: [])
+        #expect(throws: ObjectStorageError.notFound) { try store.info(key("rooms/a")) }
+        #expect(throws: ObjectStorageError.notFound) { try store.info(key("rooms/a/1/2")) }
+    }
+    @Test func aPlaceThatCannotBeMadeIsAway() {
+        #expect(throws: ObjectStorageError.self) { try LocalFolder(path: "/proc/nothing/here") }
+    }
+}
