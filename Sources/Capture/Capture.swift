@@ -1,1 +1,0 @@
-// Capture: see docs/decisions/0001-targets.md

@@ -1,0 +1,35 @@
+// Where the parts of a recording stand below the storage directory: docs of the outside contract, "Storage keys".
+
+import Primitives
+
+/// Storage keys of one recording, relative to the storage directory. Ids must be `isSafe`; callers check them at their edge.
+package struct RecordingLayout: Hashable, Sendable {
+    package let room: RoomID
+    package let recording: RecordingID
+    package init(room: RoomID, recording: RecordingID) { self.room = room; self.recording = recording }
+
+    /// `rooms/{room_id}/{recording_id}`, without a slash at the end.
+    package var folder: String { "rooms/\(room)/\(recording)" }
+    package var metadata: String { "\(folder)/\(Names.metadata)" }
+    package var timeline: String { "\(folder)/\(Names.timeline)" }
+    package var facts: String { "\(folder)/\(Names.facts)" }
+    package var events: String { "\(folder)/\(Names.events)" }
+    package func journals(_ track: TrackID) -> String { "\(folder)/\(Names.journals)/\(track)" }
+    package func segment(_ track: TrackID, writer: NodeName, epoch: Epoch, number: UInt32) -> String {
+        "\(journals(track))/\(writer)-\(epoch.rawValue)-\(number).\(Journal.fileExtension)"
+    }
+
+    /// Names inside the recording's folder.
+    package enum Names {
+        package static let journals = "journal"
+        package static let tracks = "tracks"
+        package static let metadata = "metadata.json"
+        package static let timeline = "timeline.json"
+        package static let facts = "recording.json"
+        package static let events = "events.jsonl"
+        /// `tracks/{peer}/{track}[.partN].webm`; the part is numbered only where there are several.
+        package static func track(_ peer: ParticipantID, _ track: TrackID, part: Int?, container: String) -> String {
+            "\(tracks)/\(peer)/\(track)\(part.map { ".part\($0)" } ?? "").\(container)"
+        }
+    }
+}
