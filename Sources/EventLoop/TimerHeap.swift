@@ -3,13 +3,16 @@ import Primitives
 
 /// One pending timer. Confined to its loop.
 package final class TimerToken: @unchecked Sendable {
-    fileprivate let deadline: Instant
-    fileprivate let sequence: UInt64
+    fileprivate var deadline: Instant
+    fileprivate var sequence: UInt64
+    /// Whether `work` stays after it ran, to be set again.
+    fileprivate let isReusable: Bool
     fileprivate var work: (@Sendable () -> Void)?
     fileprivate var index = -1
     fileprivate weak var heap: TimerHeap?
 
-    fileprivate init(deadline: Instant, sequence: UInt64, heap: TimerHeap, work: @escaping @Sendable () -> Void) {
+    fileprivate init(deadline: Instant, sequence: UInt64, heap: TimerHeap, isReusable: Bool = false, work: @escaping @Sendable () -> Void) {
+        self.isReusable = isReusable
         self.deadline = deadline
         self.sequence = sequence
         self.heap = heap
@@ -45,11 +48,28 @@ package final class TimerHeap {
         rise(from: token.index)
         return token
     }
+    /// A timer that is not pending yet and may be set again and again: `set` does not allocate.
+    package func reusable(_ work: @escaping @Sendable () -> Void) -> TimerToken {
+        TimerToken(deadline: .distantFuture, sequence: 0, heap: self, isReusable: true, work: work)
+    }
+    /// Moves a reusable timer to `deadline`; nil takes it out.
+    package func set(_ token: TimerToken, to deadline: Instant?) {
+        guard token.isReusable, token.work != nil else { return }
+        if let deadline, token.index >= 0, token.deadline == deadline { return }
+        remove(token)
+        guard let deadline else { return }
+        sequence += 1
+        token.deadline = deadline
+        token.sequence = sequence
+        token.index = heap.count
+        heap.append(token)
+        rise(from: token.index)
+    }
     /// The work of the earliest timer due at `now`, removed; nil when none is due.
     package func takeDue(now: Instant) -> (@Sendable () -> Void)? {
         guard let first = heap.first, first.deadline <= now else { return nil }
         let work = first.work
-        first.work = nil
+        if !first.isReusable { first.work = nil }
         remove(first)
         return work
     }

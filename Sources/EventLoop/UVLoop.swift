@@ -28,6 +28,8 @@ package final class UVLoop: Loop, @unchecked Sendable {
     private var queue: [UInt] = []
     private var queueHead = 0
     private var draining = false
+    /// Jobs and posted closures run so far: tells a prepare hook whether anyone but a socket has been at work.
+    package private(set) var jobsRun: UInt64 = 0
     private let timers = TimerHeap()
     private var alarm: UVAlarm!
     private var alarmSetTo: Instant?
@@ -93,6 +95,7 @@ package final class UVLoop: Loop, @unchecked Sendable {
             let word = queue[queueHead]
             queueHead += 1
             budget -= 1
+            jobsRun &+= 1
             if JobInbox.isWork(word) { JobInbox.takeWork(word).work() } else { JobInbox.job(word).runSynchronously(isolatedTo: serial, taskExecutor: task) }
         }
         if queueHead == queue.count { queue.removeAll(keepingCapacity: true) } else { queue.removeSubrange(..<queueHead); waker.wake() }
@@ -116,6 +119,10 @@ package final class UVLoop: Loop, @unchecked Sendable {
         requireLoop()
         return timers.schedule(at: now + max(delay, .zero), work)
     }
+    /// A timer for one place that sets it often: `setTimer` does not allocate.
+    package func reusableTimer(_ work: @escaping @Sendable () -> Void) -> TimerToken { timers.reusable(work) }
+    /// Moves a reusable timer; nil stops it.
+    package func setTimer(_ timer: TimerToken, to deadline: Instant?) { timers.set(timer, to: deadline) }
     private func alarmRang() {
         alarmSetTo = nil
         let start = now
