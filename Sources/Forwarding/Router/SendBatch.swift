@@ -37,6 +37,8 @@ package final class SendBatch {
         package static let wireBytes = 1664
         /// Left free at the end of each for an SRTP tag, SRTCP index or a pipe's seal.
         package static let trailerBytes = 64
+        /// What one packet may take of its wire buffer.
+        package static let payloadBytes = wireBytes - trailerBytes
     }
     package let capacity: Int
     package let packets: UnsafeMutablePointer<ForwardedPacket>
