@@ -65,7 +65,7 @@ let package = Package(
         tests("Cluster", ["Cluster", "EventLoop", "Primitives"]),
         tests("Store", ["Store", "Cluster", "Contracts", "EventLoop", "Primitives"]),
         tests("ObjectStorage", ["ObjectStorage", "Primitives"]),
-        tests("Conference", ["Conference", "Contracts", "Cluster", "Store", "Primitives"]),
+        tests("Conference", ["Conference", "Contracts", "Cluster", "Store", "Capture", "RTP", "Primitives"]),
         tests("Gateway", ["Gateway", "Conference", "Contracts", "EventLoop", "Primitives"]),
         tests("Rendering", ["Rendering", "Capture", "RTP", "Primitives"]),
         tests("Node", ["Node", "Primitives"]),

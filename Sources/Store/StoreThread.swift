@@ -1,5 +1,6 @@
 // The thread SQLite runs on, the bounded queue in front of it, and the watch that keeps every wait bounded.
 package import Contracts
+internal import EventLoop
 internal import Glibc
 internal import Primitives
 internal import Synchronization

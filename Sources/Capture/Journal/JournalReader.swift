@@ -29,6 +29,7 @@ package struct JournalReader {
         package var tornBytes = 0
         /// Good records of a type this release does not know.
         package var unknownRecords = 0
+        package init() {}
     }
 
     package let header: JournalHeader

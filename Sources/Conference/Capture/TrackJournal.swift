@@ -1,0 +1,158 @@
+// The segments of one track's journal, written by the journal thread.
+import Capture
+import Glibc
+import Primitives
+
+/// One open track. Confined to the journal thread.
+///
+/// Packets are encoded into `pending`; `flush` writes what stands there. A write that fails leaves the rest pending, so the
+/// file goes on where it stopped once the disk is well again. What no longer fits is lost, counted and written down.
+final class TrackJournal {
+    enum Limits {
+        /// Waits in memory while the disk cannot be written: about 10 s of a 2.5 Mbit/s publication.
+        static let pendingBytes = 4 << 20
+        /// Names tried when segments of an earlier life stand there.
+        static let segmentAttempts = 10_000
+        /// Between two attempts to open a file that could not be opened.
+        static let retry: Duration = .milliseconds(500)
+    }
+
+    let tag: UInt32
+    private(set) var header: JournalHeader
+    private(set) var summary = JournalSummary()
+    /// What keeps the file from being written now.
+    private(set) var failure: JournalError?
+    private let base: String
+    private let disk: any JournalDisk
+    private var file: Int32?
+    private var path = ""
+    private var pending: [UInt8] = []
+    private var segmentBytes = 0
+    private var isDirty = false
+    private var opened = Instant.origin
+    private var retryAt = Instant.origin
+    private var lost: (packets: UInt64, from: Int64, to: Int64) = (0, 0, 0)
+
+    init(tag: UInt32, header: JournalHeader, base: String, disk: any JournalDisk) {
+        self.tag = tag; self.header = header; self.base = base; self.disk = disk
+        pending.reserveCapacity(64 << 10)
+    }
+
+    var layout: RecordingLayout { RecordingLayout(room: header.room, recording: header.recording) }
+    var isFirst: Bool { summary.packets == 0 }
+
+    /// Takes one packet.
+    /// - Returns: false when it is lost: the disk has failed for too long.
+    func append(_ type: Journal.RecordType, receivedAt: Int64, _ bytes: UnsafeRawBufferPointer) -> Bool {
+        guard pending.count + bytes.count + Journal.recordHead <= Limits.pendingBytes,
+            JournalEncoder.record(type, receivedAt: receivedAt, bytes, into: &pending)
+        else {
+            if lost.packets == 0 { lost.from = receivedAt }
+            lost.packets &+= 1
+            lost.to = receivedAt
+            summary.lost &+= 1
+            return false
+        }
+        summary.packets &+= 1
+        summary.bytes &+= UInt64(bytes.count)
+        if summary.first == nil { summary.first = receivedAt }
+        summary.last = receivedAt
+        return true
+    }
+    /// Packets that never came here: they may have been this track's.
+    func note(_ overflow: PacketRing.Overflow, at receivedAt: Int64) {
+        guard pending.count < Limits.pendingBytes else { return }
+        JournalEncoder.event(.lost(.ringFull, packets: overflow.packets, from: overflow.from, to: overflow.to), at: receivedAt, into: &pending)
+    }
+
+    /// Writes what is pending; begins the next segment when this one is large or old enough.
+    func flush(now: Instant, wall: WallTime) throws(JournalError) {
+        do throws(JournalError) {
+            try openIfNeeded(now: now, wall: wall)
+            try writePending()
+            if lost.packets > 0 { try writeLost(wall) }
+            failure = nil
+            if segmentBytes >= Journal.Limits.segmentBytes || now - opened >= .seconds(Journal.Limits.segmentSeconds) { try endSegment(wall) }
+        } catch {
+            failure = error
+            throw error
+        }
+    }
+    func sync() throws(JournalError) {
+        guard let file, isDirty else { return }
+        do throws(DiskError) {
+            try disk.sync(file)
+            isDirty = false
+        } catch {
+            // What the kernel could not write is gone from its cache: a new segment keeps the rest readable.
+            abandon()
+            let typed = JournalError(error, path: path)
+            failure = typed
+            throw typed
+        }
+    }
+    /// Ends the last segment. Errors are final: what is pending is counted as lost by the caller's report.
+    func close(now: Instant, wall: WallTime) throws(JournalError) {
+        if file == nil, pending.isEmpty, lost.packets == 0 { return }
+        retryAt = now
+        try flush(now: now, wall: wall)
+        if file != nil { try endSegment(wall) }
+    }
+    /// Gives the file up without ending it, as a killed writer would.
+    func abandon() {
+        if let file { disk.close(file) }
+        file = nil
+        header.segment &+= 1
+    }
+
+    private func openIfNeeded(now: Instant, wall: WallTime) throws(JournalError) {
+        guard file == nil, !pending.isEmpty || lost.packets > 0 else { return }
+        guard now >= retryAt else { throw failure ?? .io(EAGAIN, path) }
+        retryAt = now + Limits.retry
+        for _ in 0..<Limits.segmentAttempts {
+            path = "\(base)/\(layout.segment(header.track, writer: header.writer, epoch: header.epoch, number: header.segment))"
+            do throws(DiskError) {
+                file = try disk.create(path)
+                break
+            } catch where error.code == EEXIST {
+                header.segment &+= 1
+            } catch {
+                throw JournalError(error, path: path)
+            }
+        }
+        guard file != nil else { throw .io(EEXIST, path) }
+        header.wallStart = wall
+        opened = now
+        segmentBytes = 0
+        summary.segments &+= 1
+        pending.insert(contentsOf: JournalEncoder.header(header), at: 0)
+    }
+    private func writePending() throws(JournalError) {
+        guard let file, !pending.isEmpty else { return }
+        var written = 0
+        defer {
+            pending.removeFirst(written)
+            segmentBytes += written
+        }
+        isDirty = true
+        while written < pending.count {
+            do throws(DiskError) {
+                written += try disk.write(file, pending, from: written)
+            } catch {
+                throw JournalError(error, path: path)
+            }
+        }
+    }
+    private func writeLost(_ wall: WallTime) throws(JournalError) {
+        let cause = failure?.lossCause ?? .ioError
+        JournalEncoder.event(.lost(cause, packets: lost.packets, from: lost.from, to: lost.to), at: wall.microseconds, into: &pending)
+        lost = (0, 0, 0)
+        try writePending()
+    }
+    private func endSegment(_ wall: WallTime) throws(JournalError) {
+        JournalEncoder.event(.closed, at: wall.microseconds, into: &pending)
+        try writePending()
+        try sync()
+        abandon()
+    }
+}
