@@ -209,6 +209,7 @@ package final class UVLoop: Loop, @unchecked Sendable {
         for _ in 0..<Limits.turnsAtEnd where !queue.isEmpty { drain() }
         inbox.close()
         phase = .stopped
+        prepareHooks.removeAll()
         for handle in Array(handles.values) where handle !== waker { handle.shutDown() }
         var turns = 0
         while turns < Limits.turnsAtEnd, handles.count > 1 { uv_run(uv, UV_RUN_NOWAIT); drain(); turns += 1 }

@@ -1,7 +1,7 @@
 // An IPv4 or IPv6 address with a port: a value, hashable without allocation, used as the key of every datagram flow.
 
 /// IPv4 addresses are held as IPv4-mapped IPv6 (RFC 4291 §2.5.5.2), so one comparison serves both.
-package struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
+package struct SocketAddress: Hashable, Sendable, BitwiseCopyable, CustomStringConvertible {
     /// The address, network order, in two words.
     package let high: UInt64
     package let low: UInt64

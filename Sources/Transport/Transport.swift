@@ -1,1 +1,0 @@
-// Transport: see docs/decisions/0001-targets.md
