@@ -29,7 +29,8 @@ extension MediaLoop {
             settled[i] = target
             targets[Int(target)].isDirty = false
             guard let router = targets[Int(target)].router else { continue }
-            deadlines.set(target, router._withUnsafeGuaranteedRef { $0.deadline })
+            // A deadline that stays in the past must not spin the loop.
+            deadlines.set(target, router._withUnsafeGuaranteedRef { $0.deadline }.map { max($0, now + Limits.timerStep) })
         }
         for i in 0..<touched { tellEvents(of: settled[i]) }
     }
