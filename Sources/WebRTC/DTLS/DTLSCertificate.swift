@@ -81,6 +81,9 @@ package final class DTLSCertificate: @unchecked Sendable {
         return X509_sign(certificate, key, EVP_sha256()) > 0
     }
 
+    /// The fingerprint by another hash than SHA-256.
+    func fingerprint(_ algorithm: Fingerprint.Algorithm) -> Fingerprint? { Self.fingerprint(of: certificate, algorithm) }
+
     static func fingerprint(of certificate: OpaquePointer, _ algorithm: Fingerprint.Algorithm) -> Fingerprint? {
         let hash = switch algorithm {
         case .sha1: EVP_sha1()

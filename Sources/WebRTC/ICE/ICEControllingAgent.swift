@@ -70,9 +70,7 @@ package struct ICEControllingAgent {
         remoteFragment = nil
         remoteKey = nil
     }
-    /// Same pairs, same credentials, from the start: after the local address changed.
     package func isCandidate(_ address: SocketAddress) -> Bool { pairs.contains { $0.remote == address } }
-    package var hasFailed: Bool { !pairs.isEmpty && selected == nil && pairs.allSatisfy { $0.phase == .failed } }
 
     // MARK: Time
 

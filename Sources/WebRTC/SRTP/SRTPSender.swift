@@ -11,7 +11,7 @@ package final class SRTPSender {
         package static let streams = 16_384
         /// SRTCP packets under one key (RFC 3711 §9.2).
         package static let rtcpPackets: UInt32 = 0x7FFF_FFFF
-        /// Bytes of an RTP header with 15 CSRCs and the longest extension we write (bytes).
+        /// Bytes of a protected packet: what a UDP datagram can hold.
         package static let packetLength = 65_535
     }
     /// The packet call was refused: unknown stream, header too short, or `capacity` too small. A fault of the caller, counted there.
@@ -126,8 +126,8 @@ package final class SRTPSender {
             stream.pointee.highest = sequence
             return stream.pointee.rollover
         }
-        // An older packet; one from before the wrap belongs to the counter before.
-        return sequence > highest ? stream.pointee.rollover &- 1 : stream.pointee.rollover
+        // An older packet; one from before the wrap belongs to the counter before. Below zero there is none: receivers guess 0 as well.
+        return sequence > highest && stream.pointee.rollover > 0 ? stream.pointee.rollover - 1 : stream.pointee.rollover
     }
 
     /// Encrypts one compound RTCP packet in place and appends trailer and tag (RFC 3711 §3.4, RFC 7714 §9).
