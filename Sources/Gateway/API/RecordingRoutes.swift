@@ -1,0 +1,96 @@
+// Recordings over HTTP: start, stop, look, list, delete.
+internal import Conference
+internal import Contracts
+internal import Primitives
+
+struct RecordingRoutes: Sendable {
+    enum Limits { static let metadataBytes: Int64 = 1 << 20 }
+    private enum Fields {
+        static let roomID = Field.string("room_id", 1...128, "The room's id")
+    }
+    let service: any ConferenceService
+    let signature: MediaSignature
+    /// Where finished files lie, and the thread that reads them; nil serves none.
+    let files: (StoredFiles, DiskThread)?
+
+    var routes: [Route] {
+        let failures = [403, 404, 409, 410]
+        return [
+            Route(
+                .post, "/recording/start", tag: "recordings", "Record a room", access: .bearer, fields: [Fields.roomID],
+                answers: [.init(200, "Packets are being captured", ResponseSchemas.recordingStatus)], failures: failures, repeatable: true, handler: start),
+            Route(
+                .post, "/recording/stop", tag: "recordings", "Stop recording; finishing goes on in the background", access: .bearer, fields: [Fields.roomID],
+                answers: [.init(200, "Stopped", ResponseSchemas.recordingStatus)], failures: failures, repeatable: true, handler: stop),
+            Route(
+                .get, "/recording/{id}", tag: "recordings", "A recording with its files", access: .bearer,
+                answers: [.init(200, "Its state and signed URLs of its files", ResponseSchemas.recording)], failures: [403, 404], handler: get),
+            Route(
+                .delete, "/recording/{id}", tag: "recordings", "Delete a recording's media and rows", access: .bearer,
+                answers: [.init(200, "Deleted", ResponseSchemas.done)], failures: failures, handler: delete),
+            Route(
+                .get, "/api/recordings", tag: "recordings", "The caller's recordings, newest first",
+                query: [.init("roomId", "Only of this room"), .init("room_id", "The same, in the other spelling")],
+                answers: [.init(200, "Recordings", ResponseSchemas.recordings)], failures: [403], handler: list),
+        ]
+    }
+
+    private func start(_ call: RouteCall) async throws -> HTTPResponse {
+        .json(Wire.recording(try await service.startRecording(RoomID(try call.value(Fields.roomID)), caller: call.caller)))
+    }
+    private func stop(_ call: RouteCall) async throws -> HTTPResponse {
+        .json(Wire.recording(try await service.stopRecording(RoomID(try call.value(Fields.roomID)), caller: call.caller)))
+    }
+    private func get(_ call: RouteCall) async throws -> HTTPResponse {
+        let record = try await service.recording(RecordingID(call.parameter("id")), caller: call.caller)
+        var json = json(record, call.now)
+        if record.status.state == .ready, let metadata = try await metadata(of: record) { json["metadata"] = metadata }
+        return .json(.object(json))
+    }
+    private func delete(_ call: RouteCall) async throws -> HTTPResponse {
+        try await service.deleteRecording(RecordingID(call.parameter("id")), caller: call.caller)
+        return .json(["ok": true])
+    }
+    private func list(_ call: RouteCall) async throws -> HTTPResponse {
+        let room = (call.request.query("roomId") ?? call.request.query("room_id")).map { RoomID($0) } ?? call.caller.room
+        let records = try await service.recordings(room: room, caller: call.caller)
+        return .json(["recordings": .array(records.map { .object(json($0, call.now)) })])
+    }
+
+    private func json(_ record: RecordingRecord, _ now: WallTime) -> JSONObject {
+        let status = record.status
+        let folder = Self.folder(of: record)
+        let isReady = status.state == .ready && files != nil
+        let value = JSON.compact([
+            ("recording_id", .string(status.recordingID.rawValue)), ("room_id", .string(status.roomID.rawValue)), ("title", .string(record.title)),
+            ("state", .string(status.state.rawValue)), ("status", .string(status.state.rawValue)), ("reason", .text(status.reason)),
+            ("started_at", .string(ISOTime.format(record.startedAt))), ("stopped_at", .text(record.stoppedAt.map(ISOTime.format))),
+            ("duration", .real(status.duration)), ("size", .int(status.size)), ("output_path", .text(status.outputPath)), ("recorder", .string(record.recorder.rawValue)),
+            ("tracks", .array(record.tracks.map { track($0, now) })),
+            ("metadata_url", isReady ? .string(signature.path(for: folder + "/metadata.json", now: now)) : nil),
+            ("timeline_url", isReady ? .string(signature.path(for: folder + "/timeline.json", now: now)) : nil),
+        ])
+        return value.object ?? JSONObject()
+    }
+    private func track(_ track: RecordedTrack, _ now: WallTime) -> JSON {
+        [
+            "track_id": .string(track.trackID.rawValue), "peer_id": .string(track.participantID.rawValue), "name": .string(track.name), "kind": .string(track.kind.rawValue),
+            "source": .string(track.source.rawValue), "codec": .string(track.codec), "start": .number(track.start), "duration": .number(track.duration),
+            "url": .string(signature.path(for: track.key, now: now)),
+        ]
+    }
+    private static func folder(of record: RecordingRecord) -> String {
+        "rooms/\(record.status.roomID.rawValue)/\(record.status.recordingID.rawValue)"
+    }
+    /// The manifest beside the files; nil where there is none to read.
+    private func metadata(of record: RecordingRecord) async throws -> JSON? {
+        guard let (folder, disk) = files else { return nil }
+        let key = Self.folder(of: record) + "/metadata.json"
+        let bytes = try await disk.run { () throws(Failure) -> [UInt8]? in
+            guard let file = folder.open(key), file.size <= Limits.metadataBytes else { return nil }
+            return file.read(at: 0, count: Int(file.size))
+        }
+        guard let bytes, let json = try? JSONParser.parse(bytes), case .object = json else { return nil }
+        return json
+    }
+}

@@ -1,0 +1,208 @@
+// One request and its answer on a connection of the library.
+internal import CWebSockets
+internal import EventLoop
+internal import Primitives
+
+/// Collects the body, has the request answered, sends the answer piece by piece. Confined to the server's loop.
+///
+/// receiving → handling → sending → over. While a request is handled nothing is read from its connection: a client that
+/// sends the next request early waits in the kernel (the library would otherwise spin on, or misread, what it cannot take yet).
+final class HTTPExchange: @unchecked Sendable {
+    enum Limits {
+        static let pieceBytes = 64 * 1024            // given to the socket at once
+        static let discardBytes: Int64 = 8 << 20     // of a body that is too large but read to its end, so that the 413 is seen
+    }
+    private enum Phase { case receiving, handling, sending, over }
+    private(set) var request: HTTPRequest
+    private unowned let server: WebServer
+    private var wsi: OpaquePointer?
+    private var phase = Phase.receiving
+    private let startedAt: Instant
+    /// Set while a body is read only to be thrown away.
+    private var refusal: Failure?
+    private var mustClose = false
+    private var timer: TimerToken?
+    private var task: Task<Void, Never>?
+    private(set) var status = 0
+    private var sent: Int64 = 0
+
+    // The answer: what stands in memory, then what is still in the file.
+    private var ready: ArraySlice<UInt8> = []
+    private var file: OpenFile?
+    private var fileRange: Range<Int64> = 0..<0
+    private var isReading = false
+
+    init(_ request: HTTPRequest, wsi: OpaquePointer, server: WebServer) {
+        self.request = request
+        self.wsi = wsi
+        self.server = server
+        startedAt = server.loop.now
+    }
+
+    // MARK: Receiving
+
+    func begin(_ length: RequestReader.BodyLength) {
+        switch length {
+        case .none: handle()
+        case .unannounced:
+            mustClose = true
+            handle()
+        case .announced(let count) where count <= Int64(server.limits.bodyBytes):
+            request.body.reserveCapacity(Int(count))
+            arm(server.limits.bodyTime)
+        case .announced(let count):
+            let failure = Failure(413, "too_large", "a body may have at most \(server.limits.bodyBytes) bytes")
+            if count <= Limits.discardBytes {
+                refusal = failure
+                arm(server.limits.bodyTime)
+            } else { refuse(failure) }
+        case .chunked: refuse(Failure(411, "length_required", "send the body with `Content-Length`, not chunked"))
+        case .malformed: refuse(Failure(400, "malformed", "`Content-Length` must be one number"))
+        }
+    }
+    func receive(_ bytes: UnsafeRawBufferPointer) {
+        guard phase == .receiving, refusal == nil else { return }
+        guard request.body.count + bytes.count <= server.limits.bodyBytes else {
+            refusal = Failure(413, "too_large", "a body may have at most \(server.limits.bodyBytes) bytes")
+            request.body = []
+            return
+        }
+        request.body.append(contentsOf: bytes)
+    }
+    /// - Returns: what the library's callback returns; non-zero ends the connection.
+    func bodyComplete() -> Int32 {
+        guard phase == .receiving else { return -1 }
+        if let refusal { refuse(refusal, closing: false) } else { handle() }
+        return 0
+    }
+
+    // MARK: Handling
+
+    private func handle() {
+        phase = .handling
+        holdConnection()
+        task = server.loop.spawn { [self] in
+            let response = await server.delegate.respond(to: request)
+            send(response)
+        }
+    }
+    /// Answers without a handler; `closing` where the rest of the connection cannot be understood.
+    private func refuse(_ failure: Failure, closing: Bool = true) {
+        phase = .handling
+        holdConnection()
+        mustClose = mustClose || closing
+        send(server.delegate.refusal(failure, to: request))
+    }
+    private func holdConnection() {
+        disarm()
+        guard let wsi else { return }
+        lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0)
+        lws_rx_flow_control(wsi, 0)
+    }
+
+    // MARK: Sending
+
+    private func send(_ answer: HTTPResponse) {
+        guard phase == .handling, wsi != nil else { return }
+        var response = answer
+        response.closesConnection = response.closesConnection || mustClose || server.isStopping
+        mustClose = response.closesConnection
+        status = response.status
+        phase = .sending
+        var bytes = response.head(date: server.loop.wall)
+        if request.method != .head {
+            switch response.body {
+            case .bytes(let body): bytes += body
+            case .file(let open, let range):
+                file = open
+                fileRange = range
+            }
+        }
+        ready = bytes[...]
+        if fileRange.isEmpty { askToWrite() } else { readOn() }
+    }
+    private func askToWrite() {
+        guard let wsi else { return }
+        arm(server.limits.stalledWrite)
+        lws_callback_on_writable(wsi)
+    }
+    /// Fetches the next piece of the file while the socket drains.
+    private func readOn() {
+        guard !isReading, let file, !fileRange.isEmpty else { return }
+        isReading = true
+        let offset = fileRange.lowerBound
+        let count = Int(min(Int64(Limits.pieceBytes), fileRange.upperBound - offset))
+        let loop = server.loop
+        let taken = server.disk.perform { [self] in
+            let bytes = file.read(at: offset, count: count)
+            loop.post { self.fetched(bytes, expected: count) }
+        }
+        if !taken { kill() }
+    }
+    private func fetched(_ bytes: [UInt8]?, expected: Int) {
+        isReading = false
+        guard phase == .sending, wsi != nil else { return }
+        // A file that became shorter, or a disk that fails: the announced length cannot be kept, only the connection ended.
+        guard let bytes, bytes.count == expected else { return kill() }
+        fileRange = (fileRange.lowerBound + Int64(expected))..<fileRange.upperBound
+        ready = ready.isEmpty ? bytes[...] : ready + bytes
+        askToWrite()
+    }
+    func writable() -> Int32 {
+        guard phase == .sending, let wsi else { return 0 }
+        if lws_partial_buffered(wsi) != 0 {
+            askToWrite()
+            return 0
+        }
+        if ready.isEmpty { return isReading ? 0 : complete() }
+        let piece = ready.prefix(Limits.pieceBytes)
+        ready = ready.dropFirst(piece.count)
+        let isLast = ready.isEmpty && fileRange.isEmpty && !isReading
+        guard WebServer.write(wsi, piece, isLast ? LWS_WRITE_HTTP_FINAL : LWS_WRITE_HTTP) else { return -1 }
+        sent += Int64(piece.count)
+        if isLast, lws_partial_buffered(wsi) == 0 { return complete() }
+        if ready.isEmpty { readOn() }
+        askToWrite()
+        return 0
+    }
+    private func complete() -> Int32 {
+        guard let wsi else { return -1 }
+        end()
+        server.finished(self, wsi)
+        if mustClose { return -1 }
+        lws_rx_flow_control(wsi, 1)
+        return lws_http_transaction_completed(wsi) == 0 ? 0 : -1
+    }
+
+    // MARK: End
+
+    /// The connection is gone, or the answer is out: nothing of the library is touched any more.
+    func end() {
+        phase = .over
+        wsi = nil
+        disarm()
+        file = nil
+        ready = []
+    }
+    /// Called when the client went away first: its handler is told to stop.
+    func abandon() {
+        guard phase != .over else { return }
+        task?.cancel()
+        end()
+    }
+    func kill() {
+        guard let wsi else { return }
+        server.kill(wsi)
+    }
+    var duration: Duration { server.loop.now - startedAt }
+    var sentBytes: Int64 { sent }
+
+    private func arm(_ delay: Duration) {
+        timer?.cancel()
+        timer = server.loop.schedule(after: delay) { [weak self] in self?.kill() }
+    }
+    private func disarm() {
+        timer?.cancel()
+        timer = nil
+    }
+}

@@ -1,0 +1,99 @@
+// From a JSON text frame to a `ClientMessage`. Shapes: docs/protocol/*.json, API.md "Signalling over WebSocket".
+package import Conference
+internal import Contracts
+internal import Primitives
+
+/// Why a frame is no message. `id` is echoed where it could still be read.
+package struct ClientMessageError: Error, Equatable, Sendable {
+    package var id: Int64?
+    package var code: String
+    package var message: String
+}
+
+package enum ClientMessageCodec {
+    package enum Limits {
+        package static let sdp = 200_000                    // characters
+        package static let candidate = 2048                 // characters
+        package static let trackID = 128                    // characters
+        package static let mid = 64                         // characters
+        package static let tracksPerRequest = 256
+        package static let chat = 4000                      // characters
+        package static let largestID: Int64 = 1 << 53 - 1   // what JavaScript counts exactly
+    }
+    private enum Fields {
+        static let type = Field.string("type", 1...64)
+        static let id = Field.integer("id", 0...Limits.largestID, required: false)
+        static let sdp = Field.string("sdp", 1...Limits.sdp)
+        static let to = Field.string("to", 1...128, required: false)
+        static let candidate = Field.string("candidate", 0...Limits.candidate)
+        static let sdpMid = Field.string("sdpMid", 0...Limits.mid, required: false)
+        static let sdpMLineIndex = Field.integer("sdpMLineIndex", 0...1023, required: false)
+        static let trackID = Field.string("track_id", 1...Limits.trackID)
+        static let trackIDs = Field.strings("track_ids", count: 1...Limits.tracksPerRequest, each: 1...Limits.trackID)
+        static let mid = Field.string("mid", 1...Limits.mid, required: false)
+        static let source = Field<TrackSource>.choice("source", [.camera, .microphone, .screenShare, .screenShareAudio])
+        static let isMuted = Field.boolean("muted")
+        static let startsMuted = Field.boolean("muted", required: false)
+        static let text = Field.string("text", 1...Limits.chat)
+    }
+
+    /// Every `type` a client may send.
+    package static let types = [
+        "webrtc_offer", "webrtc_answer", "ice_candidate", "heartbeat", "publish", "unpublish", "subscribe", "unsubscribe", "mute", "chat",
+        "start_recording", "stop_recording", "bye",
+    ]
+
+    package static func decode(_ frame: [UInt8]) throws(ClientMessageError) -> ClientMessage {
+        let json: JSON
+        do { json = try JSONParser.parse(frame) } catch { throw ClientMessageError(code: "malformed", message: error.description) }
+        guard case .object(let object) = json else { throw ClientMessageError(code: "malformed", message: FieldError.notAnObject.description) }
+        var id: Int64?
+        let body: ClientMessage.Body?
+        do throws(FieldError) {
+            id = try Fields.id.optional(in: object)
+            body = try Self.body(try Fields.type.value(in: object), object)
+        } catch {
+            throw ClientMessageError(id: id, code: "malformed", message: error.description)
+        }
+        guard let body else {
+            throw ClientMessageError(id: id, code: "unknown_type", message: "there is no message of this type; send one of " + types.joined(separator: ", "))
+        }
+        return ClientMessage(id: id, body)
+    }
+
+    private static func body(_ type: String, _ object: JSONObject) throws(FieldError) -> ClientMessage.Body? {
+        switch type {
+        case "webrtc_offer": .offer(try description(object))
+        case "webrtc_answer": .answer(try description(object))
+        case "ice_candidate": .candidate(try candidate(object))
+        case "heartbeat": .heartbeat
+        case "publish":
+            .publish(
+                trackID: try trackID(object), mid: try Fields.mid.optional(in: object), source: try Fields.source.value(in: object),
+                muted: try Fields.startsMuted.optional(in: object) ?? false)
+        case "unpublish": .unpublish(trackID: try trackID(object))
+        case "subscribe": .subscribe(trackIDs: try trackIDs(object))
+        case "unsubscribe": .unsubscribe(trackIDs: try trackIDs(object))
+        case "mute": .mute(trackID: try trackID(object), muted: try Fields.isMuted.value(in: object))
+        case "chat": .chat(text: try Fields.text.value(in: object))
+        case "start_recording": .startRecording
+        case "stop_recording": .stopRecording
+        case "bye": .bye
+        default: nil
+        }
+    }
+    private static func description(_ object: JSONObject) throws(FieldError) -> SessionDescriptionMessage {
+        SessionDescriptionMessage(to: try Fields.to.optional(in: object).map { ParticipantID($0) }, sdp: try Fields.sdp.value(in: object))
+    }
+    private static func candidate(_ object: JSONObject) throws(FieldError) -> CandidateMessage {
+        CandidateMessage(
+            to: try Fields.to.optional(in: object).map { ParticipantID($0) }, candidate: try Fields.candidate.value(in: object),
+            sdpMid: try Fields.sdpMid.optional(in: object), sdpMLineIndex: try Fields.sdpMLineIndex.optional(in: object).map { Int($0) })
+    }
+    private static func trackID(_ object: JSONObject) throws(FieldError) -> TrackID { TrackID(try Fields.trackID.value(in: object)) }
+    /// `track_ids`, or one `track_id`.
+    private static func trackIDs(_ object: JSONObject) throws(FieldError) -> [TrackID] {
+        if object["track_ids"] == nil, object["track_id"] != nil { return [try trackID(object)] }
+        return try Fields.trackIDs.value(in: object).map { TrackID($0) }
+    }
+}

@@ -1,0 +1,101 @@
+// From a `ServerMessage` to the JSON text frame a client gets. Shapes: docs/protocol/*.json.
+package import Conference
+internal import Contracts
+internal import Primitives
+
+package enum ServerMessageCodec {
+    package static func encode(_ message: ServerMessage) -> [UInt8] { json(message).bytes }
+
+    package static func json(_ message: ServerMessage) -> JSON {
+        switch message {
+        case .welcome(let welcome): frame("welcome", Wire.welcome(welcome))
+        case .ok(let id): frame("ok", [("id", .integer(id))])
+        case .error(let id, let code, let message): frame("error", [("id", .int(id)), ("code", .string(code)), ("message", .string(message))])
+        case .offer(let body): frame("webrtc_offer", Wire.description(body))
+        case .answer(let body): frame("webrtc_answer", Wire.description(body))
+        case .candidate(let body): frame("ice_candidate", Wire.candidate(body))
+        case .heartbeat: frame("heartbeat", [])
+        case .event(let event): self.event(event)
+        case .subscriptionUpdated(let track, let participant, let mid, let subscribed):
+            frame("subscription_updated", [
+                ("track_id", .string(track.rawValue)), ("participant_id", .string(participant.rawValue)), ("mid", .text(mid)), ("subscribed", .bool(subscribed)),
+            ])
+        case .bye(let reason): frame("bye", [("reason", .string(reason.rawValue))])
+        }
+    }
+
+    /// Every room event carries its sequence number, so that a client sees what it missed.
+    private static func event(_ event: RoomEvent) -> JSON {
+        func numbered(_ type: String, _ members: [(String, JSON?)]) -> JSON {
+            frame(type, [("seq", .integer(Int64(clamping: event.sequence)))] + members)
+        }
+        switch event.kind {
+        case .participantJoined(let info): return numbered("participant_joined", [("participant", Wire.participant(info))])
+        case .participantLeft(let id, let reason):
+            return numbered("participant_left", [("participant_id", .string(id.rawValue)), ("reason", .string(reason.rawValue))])
+        case .trackPublished(let info): return numbered("track_published", [("publication", Wire.publication(info))])
+        case .trackUnpublished(let track, let participant):
+            return numbered("track_unpublished", [("track_id", .string(track.rawValue)), ("participant_id", .string(participant.rawValue))])
+        case .muted(let track, let participant, let muted):
+            return numbered("muted", [("track_id", .string(track.rawValue)), ("participant_id", .string(participant.rawValue)), ("muted", .bool(muted))])
+        case .chat(let chat):
+            return numbered("chat", [
+                ("id", .string(chat.id)), ("from", .string(chat.from.rawValue)), ("name", .string(chat.name)), ("text", .string(chat.text)),
+                ("at", .string(ISOTime.format(chat.at))),
+            ])
+        case .recording(let status): return numbered("recording_status", Wire.recordingEvent(status))
+        case .ended: return numbered("bye", [("reason", .string(LeaveReason.ended.rawValue))])
+        }
+    }
+    private static func frame(_ type: String, _ members: [(String, JSON?)]) -> JSON { .compact([("type", .string(type))] + members) }
+}
+
+/// The parts that signalling and HTTP answers share.
+package enum Wire {
+    static func participant(_ info: ParticipantInfo) -> JSON {
+        .compact([
+            ("id", .string(info.id.rawValue)), ("name", .string(info.name)), ("role", .string(info.role.rawValue)),
+            ("node", .string(info.node.rawValue)), ("joined_at", .string(ISOTime.format(info.joinedAt))), ("metadata", .text(info.metadata)),
+        ])
+    }
+    static func publication(_ info: PublicationInfo) -> JSON {
+        [
+            "track_id": .string(info.trackID.rawValue), "participant_id": .string(info.participantID.rawValue), "kind": .string(info.kind.rawValue),
+            "source": .string(info.source.rawValue), "codec": .string(info.codec), "muted": .bool(info.muted),
+        ]
+    }
+    static func recording(_ status: RecordingStatus) -> JSON {
+        .compact([
+            ("recording_id", .string(status.recordingID.rawValue)), ("room_id", .string(status.roomID.rawValue)), ("state", .string(status.state.rawValue)),
+            ("reason", .text(status.reason)), ("duration", .real(status.duration)), ("size", .int(status.size)), ("output_path", .text(status.outputPath)),
+        ])
+    }
+    /// `recording_status`: the record under `recording`, and beside it the names older front ends read (API.md, Recording, events).
+    static func recordingEvent(_ status: RecordingStatus) -> [(String, JSON?)] {
+        [
+            ("recording", recording(status)), ("recordingId", .string(status.recordingID.rawValue)), ("roomId", .string(status.roomID.rawValue)),
+            ("state", .string(status.state.rawValue)), ("duration", .real(status.duration)), ("size", .int(status.size)), ("outputPath", .text(status.outputPath)),
+        ]
+    }
+    static func description(_ body: SessionDescriptionMessage) -> [(String, JSON?)] {
+        [("from", .text(body.from?.rawValue)), ("to", .text(body.to?.rawValue)), ("sdp", .string(body.sdp))]
+    }
+    static func candidate(_ body: CandidateMessage) -> [(String, JSON?)] {
+        [
+            ("from", .text(body.from?.rawValue)), ("to", .text(body.to?.rawValue)), ("candidate", .string(body.candidate)),
+            ("sdpMid", .text(body.sdpMid)), ("sdpMLineIndex", .int(body.sdpMLineIndex.map { Int64($0) })),
+        ]
+    }
+    static func iceServers(_ urls: [String]) -> JSON { .array(urls.map { ["urls": [.string($0)]] }) }
+    static func welcome(_ welcome: Welcome) -> [(String, JSON?)] {
+        [
+            ("room_id", .string(welcome.roomID.rawValue)), ("session_id", .string(welcome.roomID.rawValue)), ("title", .string(welcome.title)),
+            ("mode", .string(welcome.mode.rawValue)), ("participant", participant(welcome.participant)),
+            ("participants", .array(welcome.participants.map(participant))), ("publications", .array(welcome.publications.map(publication))),
+            ("recording", welcome.recording.map(recording)), ("resume_token", .string(welcome.resumeToken)),
+            ("ping_interval", .number(welcome.pingInterval.inSeconds)), ("ice_servers", iceServers(welcome.iceServers)),
+            ("node", .string(welcome.node.rawValue)), ("max_participants", .integer(Int64(welcome.maxParticipants))),
+            ("seq", .integer(Int64(clamping: welcome.sequence))),
+        ]
+    }
+}
