@@ -1,0 +1,88 @@
+// A cluster as its operator wrote it down: Topology/*.yaml. Format: Topology/schema.json and docs/topology.md.
+package import Primitives
+
+/// What a node does. Raw values are the file's words.
+package enum NodeRole: String, CaseIterable, Sendable, Hashable { case edge, room, recorder, compositor }
+
+package struct Topology: Sendable, Equatable {
+    package enum TLS: Sendable, Equatable {
+        /// The node's certificate of the cluster CA, made by `troupe keys`.
+        case clusterCA
+        /// A certificate of the operator's own, PEM with its chain; for clients only, links keep the cluster CA.
+        case files(certificate: String, key: String)
+        /// Plain HTTP: every node's host is a loopback address.
+        case off
+    }
+    /// Told to clients that cannot reach a node directly.
+    package struct TURNServer: Sendable, Equatable {
+        package var urls: [String]
+        /// File with the secret shared with the TURN server (`use-auth-secret`).
+        package var secretFile: String
+        package init(urls: [String], secretFile: String) { self.urls = urls; self.secretFile = secretFile }
+    }
+
+    package var nodes: [TopologyNode]
+    /// The SQLite file all nodes share.
+    package var storePath: String
+    /// The folder recordings are kept in.
+    package var storageFolder: String
+    /// True when the operator says that folder is one file system for all hosts.
+    package var storageIsShared: Bool
+    /// One address for all nodes, without a trailing slash.
+    package var publicURL: String?
+    /// Origins beyond the nodes' own that may call.
+    package var extraOrigins: [String]
+    package var tls: TLS
+    package var caFolder: String
+    package var keysFile: String
+    package var turn: [TURNServer]
+    /// The studio's files; nil for those beside the program.
+    package var studioFolder: String?
+
+    package func node(_ name: NodeName) -> TopologyNode? { nodes.first { $0.name == name } }
+    /// Where people reach a node: its own address, whatever `public_url` says.
+    package func url(of node: TopologyNode) -> String { "\(tls == .off ? "http" : "https")://\(node.hostInURL):\(node.httpPort)" }
+    /// Where links people are sent lead to.
+    package func publicURL(of node: TopologyNode) -> String { publicURL ?? url(of: node) }
+    /// Browser origins that may call: every node's own, the public one, and those listed.
+    package var allowedOrigins: [String] {
+        var all = nodes.map { url(of: $0) } + (publicURL.map { [$0] } ?? []) + extraOrigins
+        // A node on loopback is opened by either name.
+        all += nodes.filter(\.isLoopback).map { "\(tls == .off ? "http" : "https")://localhost:\($0.httpPort)" }
+        var seen: Set<String> = []
+        return all.filter { seen.insert($0).inserted }
+    }
+}
+
+package struct TopologyNode: Sendable, Equatable {
+    package var name: NodeName
+    /// Where other nodes and clients reach it: a numeric address or a name.
+    package var host: String
+    /// Numeric address to listen on; nil listens on `host`.
+    package var bind: String?
+    package var clusterPort: UInt16
+    package var httpPort: UInt16
+    /// One UDP port, and one media loop, each.
+    package var mediaPorts: [UInt16]
+    /// UDP ports of the loops' pipes, in the order of `mediaPorts`; empty: the system chooses.
+    package var pipePorts: [UInt16]
+    /// Addresses clients are given for media; numeric.
+    package var announced: [String]
+    package var roles: Set<NodeRole>
+    package var region: String?
+    /// Weight in placement.
+    package var capacity: Int
+    /// Processors media loops are pinned to; empty: not pinned.
+    package var mediaCPUs: [Int]
+    /// Processors for finishing and rendering; empty: not pinned.
+    package var pipelineCPUs: [Int]
+    /// Where the file speaks of this node.
+    package var position: TextPosition
+
+    package var isLoopback: Bool { host == "localhost" || SocketAddress(host: host, port: 0)?.isLoopback == true }
+    package var hostInURL: String { host.contains(":") ? "[\(host)]" : host }
+    /// The address to listen on, where it is numeric.
+    package func listenAddress(port: UInt16) -> SocketAddress? {
+        SocketAddress(host: bind ?? (host == "localhost" ? "127.0.0.1" : host), port: port)
+    }
+}
