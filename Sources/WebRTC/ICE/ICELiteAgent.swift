@@ -3,7 +3,8 @@ package import Primitives
 
 /// One session's ICE-lite agent. A pure value: STUN messages and `now` go in, an `ICEOutcome` comes out. It never sends of its own accord.
 ///
-/// The nominated address that was checked last wins, so a client that moves (RFC 8445 §12, NAT rebinding, Wi-Fi to mobile) is followed
+/// The first address a valid check comes from is selected until one is nominated (RFC 8445 §12.1 allows sending on any valid pair:
+/// browsers shake hands before they nominate). The nominated address that was checked last wins, so a client that moves (RFC 8445 §12, NAT rebinding, Wi-Fi to mobile) is followed
 /// at its next check. Consent is an authenticated request within `Limits.consent` (a lite agent sends no checks of its own, RFC 7675 §5.1
 /// is deviated from in that we count requests, not responses).
 package struct ICELiteAgent {
@@ -22,6 +23,7 @@ package struct ICELiteAgent {
     private var previous: KeyedCredentials?
     /// Oldest check first.
     private var valid: [Valid] = []
+    /// Where everything is sent; nil before the first valid check.
     package private(set) var selected: SocketAddress?
     private var lastRequestAt: Instant?
 
@@ -30,8 +32,6 @@ package struct ICELiteAgent {
     /// When consent ends; nil before the first authenticated request.
     package var deadline: Instant? { lastRequestAt.map { $0 + Limits.consent } }
     package func hasConsent(now: Instant) -> Bool { deadline.map { now < $0 } ?? true }
-    /// Where to send before a nomination: the address checked last.
-    package var destination: SocketAddress? { selected ?? valid.last?.address }
     package func isValid(_ address: SocketAddress) -> Bool { valid.contains { $0.address == address } }
 
     /// New local credentials; the selected address stays until the peer nominates with them.
@@ -55,7 +55,7 @@ package struct ICELiteAgent {
         case .valid(let response):
             var outcome = ICEOutcome(response: response)
             noteValid(source, now: now, &outcome)
-            if message.useCandidate || selectedIsSilent(now) { select(source, &outcome) }
+            if message.useCandidate || selected == nil || selectedIsSilent(now) { select(source, &outcome) }
             if message.useCandidate, !isOld { previous = nil }
             return outcome
         }

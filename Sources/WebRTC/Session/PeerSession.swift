@@ -7,7 +7,7 @@ package import Primitives
 /// checks come → `.validated`, `.selected` → ClientHello comes → `.keyed` → … → `.closed`. After `.closed` nothing comes any more.
 package final class PeerSession {
     package enum Limits {
-        /// From `init` to `.keyed`: signalling, checks and handshake (also time the user takes to accept a prompt does not count: the offer follows it).
+        /// From `init` to `.keyed`: signalling, checks and handshake (time the user takes to accept a prompt does not count: the offer follows it).
         package static let connectTime: Duration = .seconds(30)
         /// DTLS datagrams kept until signalling brings the fingerprint: a fragmented ClientHello, twice.
         package static let earlyDatagrams = 4
@@ -56,7 +56,7 @@ package final class PeerSession {
         }
     }
 
-    /// Where everything is sent; nil before the first nomination.
+    /// Where everything is sent; nil before the first valid check (client: before its nomination is answered).
     package var selected: SocketAddress? {
         switch agent {
         case .lite(let agent): agent.selected
@@ -185,12 +185,6 @@ package final class PeerSession {
         case .controlling(let agent): agent.hasConsent(now: now)
         }
     }
-    private var destination: SocketAddress? {
-        switch agent {
-        case .lite(let agent): agent.destination
-        case .controlling(let agent): agent.selected
-        }
-    }
     private func isPeer(_ address: SocketAddress) -> Bool {
         switch agent {
         case .lite(let agent): agent.isValid(address)
@@ -240,7 +234,7 @@ package final class PeerSession {
         dtlsDeadline = isClosed ? nil : dtls?.deadline(now: now)
     }
     private func flushDTLS() {
-        guard let datagrams = dtls?.takeOutgoing(), let destination else { return }
+        guard let datagrams = dtls?.takeOutgoing(), let destination = selected else { return }
         for datagram in datagrams { emit(.transmit(datagram, to: destination)) }
     }
     private func becomeKeyed(_ keys: SRTPKeys) {

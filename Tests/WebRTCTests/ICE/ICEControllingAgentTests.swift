@@ -67,7 +67,7 @@ import Testing
         try world.run(until: .origin + .milliseconds(599))
         #expect(world.server.selected == nil, "sent at 0 and 200 ms, lost")
         try world.run(until: .origin + .milliseconds(600))
-        #expect(world.server.destination == Self.here && world.server.selected == nil, "answered at 600 ms, its nomination lost")
+        #expect(world.server.selected == Self.here && world.client.selected == nil, "answered at 600 ms, its nomination lost")
         try world.run(until: .origin + .milliseconds(800))
         #expect(world.client.selected == Self.there && world.server.selected == Self.here)
     }

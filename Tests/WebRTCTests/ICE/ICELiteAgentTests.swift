@@ -46,8 +46,9 @@ import Testing
             #expect($0.messageClass == .success && $0.mappedAddress == Self.a && $0.transaction == STUN.TransactionID(high: 1, low: 2))
             #expect($0.isAuthentic(HMACSHA1(key: Array(Self.local.password.utf8))) && $0.hasFingerprint)
         }
-        #expect(outcome.validated == Self.a && outcome.selected == nil && outcome.drop == nil)
-        #expect(agent.destination == Self.a && agent.selected == nil)
+        #expect(outcome.validated == Self.a && outcome.selected == Self.a && outcome.drop == nil, "media may go there before a nomination")
+        #expect(try agent.receive(Check(), from: Self.b, at: 0).selected == nil)
+        #expect(try agent.receive(Check(nominates: true), from: Self.b, at: 0).selected == Self.b)
     }
 
     @Test(arguments: [
