@@ -25,18 +25,17 @@ struct GroupNumbers {
 
     /// The payload types a track goes under; nil when none is free.
     mutating func configuration(for track: OutboundTrack) -> NegotiatedCodec? {
-        if var known = configurations.first(where: { $0.codec == track.codec && track.codec.isSameConfiguration(track.fmtp, $0.fmtp) }) {
-            known.fmtp = Self.offered(track)
+        if var known = configurations.first(where: { track.fits($0) }) {
+            known.fmtp = track.offeredFormat
             if track.rtxSSRC == nil { known.rtxPayloadType = nil }
             return known
         }
         guard let payloadType = free(preferring: track.codec.defaultPayloadType) else { return nil }
         let rtx = track.rtxSSRC == nil ? nil : free(preferring: track.codec.defaultRTXPayloadType)
-        let added = NegotiatedCodec(payloadType: payloadType, codec: track.codec, rtxPayloadType: rtx, fmtp: Self.offered(track))
+        let added = NegotiatedCodec(payloadType: payloadType, codec: track.codec, rtxPayloadType: rtx, fmtp: track.offeredFormat)
         configurations.append(added)
         return added
     }
-    static func offered(_ track: OutboundTrack) -> String { track.fmtp.isEmpty ? track.codec.defaultFormatParameters : track.fmtp }
 
     /// An id for the extension; nil when the one-byte form has none left.
     mutating func id(of uri: ExtensionURI) -> UInt8? {

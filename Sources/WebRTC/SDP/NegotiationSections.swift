@@ -104,7 +104,7 @@ extension Negotiation {
     /// The track's codec under the numbers its section already has.
     private static func chosen(_ track: OutboundTrack, _ section: Section) -> NegotiatedCodec? {
         guard var chosen = section.configuration(of: track) else { return nil }
-        chosen.fmtp = GroupNumbers.offered(track)
+        chosen.fmtp = track.offeredFormat
         if track.rtxSSRC == nil { chosen.rtxPayloadType = nil }
         return chosen
     }

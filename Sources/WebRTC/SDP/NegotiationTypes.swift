@@ -85,6 +85,10 @@ package struct OutboundTrack: Equatable, Sendable {
         self.id = id; self.streamID = streamID; self.kind = kind; self.codec = codec; self.fmtp = fmtp
         self.ssrc = ssrc; self.rtxSSRC = rtxSSRC; self.source = source
     }
+    /// What is written: the publisher's parameters, or our defaults.
+    var offeredFormat: String { fmtp.isEmpty ? codec.defaultFormatParameters : fmtp }
+    /// Whether a peer that described `other` decodes it there.
+    func fits(_ other: NegotiatedCodec) -> Bool { other.codec == codec && codec.isSameConfiguration(offeredFormat, other.fmtp) }
 }
 
 /// An outbound track's place in the session.

@@ -62,7 +62,7 @@ struct Section: Equatable, Sendable {
     }
     /// The peer's payload type for the track's codec and profile in this section.
     func configuration(of track: OutboundTrack) -> NegotiatedCodec? {
-        remote?.configurations.first { $0.codec == track.codec && track.codec.isSameConfiguration(track.fmtp, $0.fmtp) }
+        remote?.configurations.first { track.fits($0) }
     }
 
     /// What we accept of the peer's codecs, with the parameters we ask for (RFC 7587 §7: an answer says what we receive).
