@@ -11,6 +11,8 @@ struct SenderReports {
         static let audioInterval = Duration.seconds(5)
         /// Second report, soon after the first, so that a receiver can align its streams early.
         static let secondAfter = Duration.seconds(1)
+        /// How long a report waits for its stream to begin before it is looked at again.
+        static let lookAgain = Duration.milliseconds(200)
         static let roundTripMax = Duration.seconds(5)
     }
     private struct Sent { var middle: UInt32 = 0; var at = Instant.origin }
@@ -34,8 +36,8 @@ struct SenderReports {
         remember(ntp, now: now)
         dueAt = now + (isFirst ? Limits.secondAfter : kind == .audio ? Limits.audioInterval : Limits.videoInterval)
     }
-    /// The current source has sent no report yet: look again later.
-    mutating func postpone(now: Instant) { dueAt = now + Limits.secondAfter }
+    /// The stream has not begun, or its source has sent no report yet.
+    mutating func postpone(now: Instant) { dueAt = now + Limits.lookAgain }
 
     /// A report with this NTP time went out; pipes pass on the publisher's.
     mutating func remember(_ ntp: NTPTime, now: Instant) {

@@ -7,14 +7,14 @@ extension RouterCore {
     func requestKeyFrame(for reader: UnsafeMutablePointer<OutboundStream>) {
         let track = reader.pointee.track
         guard track.pointee.kind == .video, !reader.pointee.isPaused, !track.pointee.isMuted else { return }
-        let target = Int(reader.pointee.selection.target)
-        requestKeyFrame(of: target < track.pointee.streamCount ? target : 0, track)
+        requestKeyFrame(of: Int(reader.pointee.selection.target), track)
     }
     func requestKeyFrames(_ track: UnsafeMutablePointer<InboundTrackState>) {
         for i in 0..<track.pointee.readers.count { requestKeyFrame(for: track.pointee.readers[i]) }
     }
     /// A reader that gets the encoding lost its way (PLI, FIR).
     func requestKeyFrame(of encoding: Int, _ track: UnsafeMutablePointer<InboundTrackState>) {
+        guard encoding < track.pointee.streamCount else { return }
         let stream = track.pointee.streams + encoding
         stream.pointee.keyFrames.request()
         state.pointee.wantFeedback(at: stream.pointee.feedbackDeadline)

@@ -90,6 +90,7 @@ extension RouterCore {
         track.pointee.active |= 1 << stream.pointee.index
         emit(.active(track.pointee.handle, encoding: stream.pointee.index))
         retarget(track)
+        remindOfWaiting(track)
         if let transport = state.pointee.transport(track.pointee.transport) {
             track.pointee.reportDueAt = max(track.pointee.reportDueAt, now + InboundStream.Limits.reportInterval)
             state.pointee.wantReport(transport, at: track.pointee.reportDueAt)
@@ -107,6 +108,14 @@ extension RouterCore {
             if reader.pointee.selection.retarget(active: track.pointee.active) { requestKeyFrame(for: reader) }
         }
     }
+    /// Asks again for readers still without a picture, should the arbiter have given up on them.
+    private func remindOfWaiting(_ track: UnsafeMutablePointer<InboundTrackState>) {
+        guard track.pointee.kind == .video, track.pointee.active != 0 else { return }
+        for i in 0..<track.pointee.readers.count {
+            let selection = track.pointee.readers[i].pointee.selection
+            if selection.isWaiting, !selection.startsAnywhere || selection.current != EncodingSelection.none { requestKeyFrame(for: track.pointee.readers[i]) }
+        }
+    }
     func lookForSilence(now: Instant) {
         for slot in 0..<state.pointee.tracks.end {
             guard let track = state.pointee.tracks[slot] else { continue }
@@ -115,6 +124,7 @@ extension RouterCore {
                 emit(.silent(track.pointee.handle, encoding: UInt8(i)))
                 retarget(track)
             }
+            remindOfWaiting(track)
         }
     }
 }
