@@ -12,7 +12,7 @@ import Testing
         #expect(arbiter.takeDue(now: Self.at(0)) == true)
         for _ in 0..<50 { arbiter.request() }
         #expect(arbiter.takeDue(now: Self.at(100)) == false)
-        arbiter.keyFrameArrived()
+        arbiter.satisfy()
         #expect(arbiter.deadline == nil)
     }
 
@@ -20,7 +20,7 @@ import Testing
         var arbiter = KeyFrameArbiter()
         arbiter.request()
         #expect(arbiter.takeDue(now: Self.at(0)) == true)
-        arbiter.keyFrameArrived()
+        arbiter.satisfy()
         arbiter.request()
         #expect(arbiter.deadline == Self.at(250))
         #expect(arbiter.takeDue(now: Self.at(249)) == false)

@@ -109,7 +109,7 @@ struct InboundStream {
         repair(number, now: now)
         if facts.flags.contains(.keyFrame), kind == .video {
             keyFrameCount &+= 1
-            keyFrames.keyFrameArrived()
+            keyFrames.satisfy()
         }
         return .cached(packet)
     }

@@ -31,8 +31,8 @@ struct KeyFrameArbiter {
         isWanted = true
         attempts = 0
     }
-    /// A key frame begins.
-    mutating func keyFrameArrived() {
+    /// A key frame begins, or nobody wants one any more.
+    mutating func satisfy() {
         isWanted = false
         attempts = 0
     }

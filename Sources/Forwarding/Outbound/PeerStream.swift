@@ -75,7 +75,7 @@ struct PeerStream {
         guard number >= sequences.firstIn else { return .skip(.beforeStart) }
         let isNewest = number > sequences.highestIn
         if facts.flags.contains(.paddingOnly) { return leaveOut(packet, .paddingOnly) }
-        if !temporal.isOpen, !temporal.admits(facts, isNewest: isNewest) { return leaveOut(packet, .temporalLayer) }
+        if !temporal.admits(facts, isNewest: isNewest) { return leaveOut(packet, .temporalLayer) }
         guard let out = sequences.map(number) else { return .skip(.beforeStart) }
         let sequence = UInt16(truncatingIfNeeded: out)
         if !isNewest, let before = history.find(sequence), before.pointee.number == number { return .skip(.alreadySent) }

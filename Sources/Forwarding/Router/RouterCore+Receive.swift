@@ -63,7 +63,10 @@ extension RouterCore {
         counts.pointee.recovered &+= stream.pointee.recovered &- recovered
         if stream.pointee.becomesActive() { activated(stream, track, now: now) }
         if stream.pointee.generation != generation { restarted(stream, track) }
-        if stream.pointee.keyFrameCount != keyFrames { emit(.keyFrame(track.pointee.handle, encoding: UInt8(encoding))) }
+        if stream.pointee.keyFrameCount != keyFrames {
+            stream.pointee.keyFrames.satisfy()   // also what the two lines above wished for: here it is
+            emit(.keyFrame(track.pointee.handle, encoding: UInt8(encoding)))
+        }
         guard !track.pointee.isMuted else {
             stream.pointee.nack.abandon()
             return drop(.muted)

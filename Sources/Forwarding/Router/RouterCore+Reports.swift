@@ -34,6 +34,7 @@ extension RouterCore {
     }
 
     private func writeFeedback(_ stream: UnsafeMutablePointer<InboundStream>, _ track: UnsafeMutablePointer<InboundTrackState>, into batch: SendBatch, now: Instant) {
+        if !isRead(stream.pointee.index, of: track) { stream.pointee.keyFrames.satisfy() }
         let wantsPicture = stream.pointee.keyFrames.takeDue(now: now), givenUp = stream.pointee.nack.givenUp
         withUnsafeTemporaryAllocation(of: UInt16.self, capacity: ReportLimits.nackNumbers) { numbers in
             let missing = stream.pointee.nack.takeDue(now: now, into: numbers)
@@ -48,6 +49,15 @@ extension RouterCore {
             if wantsPicture, writer.pli(sender: state.pointee.feedbackSSRC, media: media) { counts.pointee.keyFrameRequestsOut &+= 1 }
             finish(writer, in: batch, to: track.pointee.transport, kind: track.pointee.isPipe ? .pipeRTCP : .rtcp, streamID: track.pointee.pipeStream)
         }
+    }
+
+    /// Whether a reader gets the encoding, or waits for it.
+    private func isRead(_ encoding: UInt8, of track: UnsafeMutablePointer<InboundTrackState>) -> Bool {
+        for i in 0..<track.pointee.readers.count {
+            let selection = track.pointee.readers[i].pointee.selection
+            if selection.target == encoding || selection.current == encoding { return true }
+        }
+        return false
     }
 
     /// RFC 3550 §6.1: a compound packet begins with a report and names its sender.
