@@ -17,8 +17,8 @@ enum DTLSEvent: Equatable {
 final class DTLSConnection {
     enum Limits {
         /// First retransmission, then doubled up to the longest. RFC 6347 §4.2.4.1 proposes 1 s; ICE has just shown that the path answers,
-        /// and a lost flight must not cost a second of joining.
-        static let firstRetransmission: Duration = .milliseconds(200)
+        /// and a lost flight must not cost a second of joining. (Browsers begin with 50 ms.)
+        static let firstRetransmission: Duration = .milliseconds(100)
         static let longestRetransmission: Duration = .seconds(3)
         /// Bytes of one record's plaintext read at a time (RFC 6347 §4.1).
         static let recordLength = 16_384

@@ -3,8 +3,8 @@ package import Primitives
 
 /// One session's ICE-lite agent. A pure value: STUN messages and `now` go in, an `ICEOutcome` comes out. It never sends of its own accord.
 ///
-/// The first address a valid check comes from is selected until one is nominated (RFC 8445 §12.1 allows sending on any valid pair:
-/// browsers shake hands before they nominate). The nominated address that was checked last wins, so a client that moves (RFC 8445 §12, NAT rebinding, Wi-Fi to mobile) is followed
+/// Until one is nominated, the first address a valid check comes from is selected, then the valid one the peer sends to us from
+/// (RFC 8445 §12.1 allows any valid pair: browsers shake hands before they nominate, and hear only the path they chose). The nominated address that was checked last wins, so a client that moves (RFC 8445 §12, NAT rebinding, Wi-Fi to mobile) is followed
 /// at its next check. Consent is an authenticated request within `Limits.consent` (a lite agent sends no checks of its own, RFC 7675 §5.1
 /// is deviated from in that we count requests, not responses).
 package struct ICELiteAgent {
@@ -25,6 +25,7 @@ package struct ICELiteAgent {
     private var valid: [Valid] = []
     /// Where everything is sent; nil before the first valid check.
     package private(set) var selected: SocketAddress?
+    private var isNominated = false
     private var lastRequestAt: Instant?
 
     package init(local: ICECredentials) { current = KeyedCredentials(local) }
@@ -56,9 +57,17 @@ package struct ICELiteAgent {
             var outcome = ICEOutcome(response: response)
             noteValid(source, now: now, &outcome)
             if message.useCandidate || selected == nil || selectedIsSilent(now) { select(source, &outcome) }
+            if message.useCandidate { isNominated = true }
             if message.useCandidate, !isOld { previous = nil }
             return outcome
         }
+    }
+
+    /// The peer sent something else than a check from there. - Returns: the address newly selected for it, if any.
+    package mutating func receivedTraffic(from source: SocketAddress) -> SocketAddress? {
+        guard !isNominated, selected != source, isValid(source) else { return nil }
+        selected = source
+        return source
     }
 
     /// Refreshes `source` as the address checked last; beyond the bound the one checked longest ago goes, never the selected one.

@@ -212,6 +212,10 @@ package final class PeerSession {
 
     private func receiveDTLS(_ datagram: UnsafeRawBufferPointer, from source: SocketAddress) {
         guard isPeer(source) else { return emit(.dropped(.dtlsFromUnknownAddress)) }
+        if case .lite(var lite) = agent, let address = lite.receivedTraffic(from: source) {
+            agent = .lite(lite)
+            emit(.selected(address))
+        }
         guard let dtls else {
             guard configuration.presetKeys == nil, early.count < Limits.earlyDatagrams, datagram.count <= Limits.earlyLength else { return emit(.dropped(.dtlsTooEarly)) }
             early.append(Array(datagram))

@@ -81,6 +81,17 @@ import Testing
         #expect(try agent.receive(Check(nominates: true), from: Self.b, at: 3).selected == Self.b)
         #expect(agent.agent.isValid(Self.a) && agent.agent.isValid(Self.b))
     }
+    /// Chromium shakes hands on the pair it likes best, which it may nominate later.
+    @Test func beforeANominationTrafficDecides() throws {
+        let subject = Subject()
+        _ = try subject.receive(Check(), from: Self.a, at: 0)
+        _ = try subject.receive(Check(), from: Self.b, at: 0)
+        let fromA = subject.agent.receivedTraffic(from: Self.a), fromB = subject.agent.receivedTraffic(from: Self.b), stranger = subject.agent.receivedTraffic(from: Self.a.with(port: 9))
+        #expect(fromA == nil && fromB == Self.b && stranger == nil && subject.selected == Self.b)
+        #expect(try subject.receive(Check(nominates: true), from: Self.a, at: 0).selected == Self.a)
+        let afterwards = subject.agent.receivedTraffic(from: Self.b)
+        #expect(afterwards == nil && subject.selected == Self.a)
+    }
     /// A client whose nomination came through once and which now moves without nominating again.
     @Test func aSilentSelectionGivesWay() throws {
         let agent = Subject()
