@@ -29,6 +29,22 @@ enum Migrations {
             PRIMARY KEY (room_id, participant_id)
         ) STRICT, WITHOUT ROWID;
 
+        CREATE TABLE nodes (
+            name TEXT PRIMARY KEY,
+            incarnation INTEGER NOT NULL,
+            counter INTEGER NOT NULL                    -- grows while the node lives
+        ) STRICT, WITHOUT ROWID;
+
+        CREATE TABLE claims (
+            kind TEXT NOT NULL,
+            key TEXT NOT NULL,
+            node TEXT NOT NULL,
+            incarnation INTEGER NOT NULL,
+            epoch INTEGER NOT NULL,                     -- only grows; the row outlives its owner
+            is_released INTEGER NOT NULL DEFAULT 0,
+            PRIMARY KEY (kind, key)
+        ) STRICT, WITHOUT ROWID;
+
         CREATE TABLE answers (
             idempotency_key TEXT PRIMARY KEY,
             status INTEGER NOT NULL,

@@ -4,6 +4,40 @@ import Glibc
 struct SourceFile {
     let path: String
     let lines: [Substring]
+
+    /// The lines without comments and without what stands in string literals.
+    var code: [String] {
+        var inBlock = false, inText = false
+        return lines.map { line in
+            // A line with an odd number of triple quotes begins or ends a text of several lines.
+            let quotes = line.ranges(of: "\"\"\"").count
+            if inText { if quotes % 2 == 1 { inText = false }; return "" }
+            if quotes % 2 == 1 { inText = true; return String(line[..<line.firstRange(of: "\"\"\"")!.lowerBound]) }
+            return Self.bare(line, inBlock: &inBlock)
+        }
+    }
+
+    private static func bare(_ line: Substring, inBlock: inout Bool) -> String {
+        var out = "", inString = false, previous: Character = " "
+        var rest = line
+        while let character = rest.popFirst() {
+            defer { previous = character }
+            if inBlock {
+                if previous == "*", character == "/" { inBlock = false }
+            } else if inString {
+                if character == "\\" { _ = rest.popFirst() } else if character == "\"" { inString = false }
+            } else if character == "\"" {
+                inString = true
+            } else if character == "/", rest.first == "/" {
+                return out
+            } else if character == "/", rest.first == "*" {
+                inBlock = true
+            } else {
+                out.append(character)
+            }
+        }
+        return out
+    }
 }
 
 enum SourceTree {

@@ -1,5 +1,6 @@
 // Everything a node is made of before its parts are wired.
 package import EventLoop
+internal import Glibc
 package import ObjectStorage
 package import Primitives
 package import Store
@@ -27,6 +28,14 @@ package struct NodeEnvironment: Sendable {
         case .files(let certificate, let key): (certificate, key)
         case .off: nil
         }
+    }
+
+    /// The program that finishes recordings, beside this one.
+    package var mediaWorker: String {
+        var path = [CChar](repeating: 0, count: Int(PATH_MAX) + 1)
+        let count = readlink("/proc/self/exe", &path, path.count - 1)
+        let program = String(decoding: path[..<max(count, 0)].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        return "\(program.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/"))/troupe-media"
     }
 
     /// Checks and opens what can be had without running anything. Throws what to do about what cannot.
