@@ -143,9 +143,10 @@ package struct Negotiation: Sendable {
         }
     }
 
-    /// A track whose section the peer stopped is not wanted there.
+    /// A track whose section the peer stopped is not wanted there. Where the peer has sent in that section too (`addTrack` takes
+    /// one of ours when it can), it may have meant its own track only: ours is offered again elsewhere.
     private mutating func noteRefusals(before: [Section], after: [Section]) {
-        for (old, new) in zip(before, after) where !old.isStopped && new.isStopped {
+        for (old, new) in zip(before, after) where !old.isStopped && new.isStopped && !old.hasReceived {
             if let id = old.outbound?.id { refused.insert(id) }
         }
     }

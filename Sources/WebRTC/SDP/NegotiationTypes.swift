@@ -112,6 +112,7 @@ package struct Accepted: Equatable, Sendable {
     /// Our transport from now on: differs from before after a restart of ICE.
     package var local: LocalTransport
     package var inbound: [InboundMedia]
+    /// Tracks that have a place. One that was offered and is not here was refused: the peer has not its codec, or stopped its section.
     package var outbound: [OutboundMedia]
     /// The peer's ICE credentials changed with this exchange.
     package var iceRestarted: Bool

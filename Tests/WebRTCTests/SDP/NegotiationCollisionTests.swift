@@ -36,6 +36,22 @@ import Testing
         #expect(next.port != 0 && next.direction == .recvonly && next.msids.isEmpty)
     }
 
+    /// Chromium's `addTrack` sends in a section of ours; stopping that track must not take ours with it.
+    @Test func aSectionUsedByBothSides() throws {
+        var server = Negotiation.test(), client = ClientNegotiation.test()
+        server.addOutbound(.test("face", .vp8))
+        let answer = try client.receive(offer: server.makeOffer()!)!.answer!
+        let both = try server.receive(answer: answer.replacingLines("a=recvonly", with: "a=sendrecv"))
+        #expect(both.inbound.map(\.mid) == ["s1"] && both.outbound.map(\.mid) == ["s1"] && nothing(server.makeOffer()))
+        server.removeOutbound(id: "face")
+        #expect(try section(server.makeOffer(), "s1").direction == .recvonly, "the client's track goes on")
+        server.addOutbound(.test("face", .vp8))
+        let stopped = answer.replacingLines("a=setup", with: "a=setup:actpass").replacingLines("m=video", with: "m=video 0 UDP/TLS/RTP/SAVPF 96")
+        let accepted = try server.receive(offer: stopped)
+        #expect(accepted.inbound.isEmpty && accepted.outbound.isEmpty)
+        #expect(try section(server.makeOffer(), "s2").msids.first?.track == "face")
+    }
+
     /// Whatever both sides do, in whatever order: they agree in the end.
     @Test(arguments: 0..<20) func bothSidesAgreeInTheEnd(seed: UInt64) throws {
         var random = SplitMix64(seed: seed)
