@@ -34,7 +34,7 @@ let package = Package(
         // Shells
         library("EventLoop", ["Primitives", "CLibuv", "CShims"]),
         library("Transport", ["EventLoop", "WebRTC", "Forwarding", "RTP", "Primitives", "CShims", "COpenSSL"]),
-        library("Cluster", ["EventLoop", "Primitives", "COpenSSL"]),
+        library("Cluster", ["EventLoop", "Primitives", "COpenSSL", "CShims"]),
         library("Store", ["Cluster", "Contracts", "EventLoop", "Primitives", "CSQLite", "CShims"]),
         library("ObjectStorage", ["EventLoop", "Primitives"]),
         library("Contracts", ["Cluster", "Primitives"]),

@@ -10,3 +10,4 @@
 #include <openssl/pem.h>
 #include "dtls.h"
 #include "hmac_sha1.h"
+#include "tls.h"

@@ -1,1 +1,0 @@
-// Cluster: see docs/decisions/0001-targets.md
