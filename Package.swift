@@ -67,7 +67,7 @@ let package = Package(
         tests("Store", ["Store", "Cluster", "Contracts", "EventLoop", "Primitives"]),
         tests("ObjectStorage", ["ObjectStorage", "Primitives"]),
         tests("Conference", ["Conference", "Contracts", "Cluster", "Store", "Capture", "RTP", "Primitives"]),
-        tests("Gateway", ["Gateway", "Conference", "Contracts", "EventLoop", "Primitives"]),
+        tests("Gateway", ["Gateway", "Conference", "Contracts", "EventLoop", "Primitives", "COpenSSL"]),
         tests("Rendering", ["Rendering", "Capture", "RTP", "Primitives"]),
         tests("Node", ["Node", "Primitives"]),
         tests("Architecture", []),

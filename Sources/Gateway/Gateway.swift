@@ -12,7 +12,7 @@ package final class Gateway: @unchecked Sendable {
     package let configuration: GatewayConfiguration
     /// The endpoints, as served and as `/openapi.json` describes them.
     package let routes: RouteTable
-    private let loop: UVLoop
+    let loop: UVLoop
     private let service: any ConferenceService
     private let hooks: GatewayHooks
     private let authenticator: Authenticator

@@ -1,0 +1,71 @@
+import Testing
+
+@testable import Gateway
+
+@Suite struct JSONTests {
+    @Test(arguments: [
+        ("null", JSON.null), ("true", true), (" -12 ", -12), ("0", 0), ("1.5e2", .number(150)), ("9223372036854775807", .integer(.max)), ("9223372036854775808", .number(9.223372036854775808e18)),
+        (#""a\"\\\/\b\f\n\r\t""#, .string("a\"\\/\u{8}\u{c}\n\r\t")), (#""\u00e9\uD83D\uDE00""#, "é😀"), ("[]", []), ("[1,[2]]", [1, [2]]), (#"{"a":{"b":[]}, "c" : 1}"#, ["a": ["b": []], "c": 1]),
+    ] as [(String, JSON)]) func reads(_ text: String, _ value: JSON) throws {
+        #expect(try JSONParser.parse(text) == value)
+        #expect(try JSONParser.parse(value.bytes) == value, "what is written is read again")
+    }
+    @Test(arguments: [
+        "", " ", "nul", "truex", "01", "-", "1.", ".5", "1e", "+1", "[1,]", "[1 2]", "{", "{\"a\"}", "{\"a\":1,}", "{a:1}", "\"", "\"\\x\"", "\"\\u12\"", "\"\\uD800\"", "\"\\uD800\\u0041\"", "\"\\uDC00\"", "\"\u{1}\"", "1 2", "1e400", "'a'",
+    ]) func refuses(_ text: String) {
+        #expect(throws: JSONError.self) { try JSONParser.parse(text) }
+    }
+    @Test func boundsAreKept() {
+        #expect(throws: JSONError.tooDeep) { try JSONParser.parse(String(repeating: "[", count: 40) + String(repeating: "]", count: 40)) }
+        #expect(throws: JSONError.duplicateName("a")) { try JSONParser.parse(#"{"a":1,"a":2}"#) }
+        #expect(throws: JSONError.tooManyMembers) { try JSONParser.parse("{" + (0...JSONParser.Limits.members).map { "\"\($0)\":0" }.joined(separator: ",") + "}") }
+        #expect(throws: JSONError.notUTF8) { try JSONParser.parse([0x22, 0xC3, 0x28, 0x22]) }
+        #expect(throws: JSONError.tooLong) { try JSONParser.parse([UInt8](repeating: 0x20, count: JSONParser.Limits.bytes + 1)) }
+    }
+    @Test func writesWhatBrowsersRead() {
+        #expect(JSON.string("a\"b\\c\n\u{1}\u{7F}é</script>").text == #""a\"b\\c\n\u0001\u007fé</script>""#)
+        #expect(JSON.number(.infinity).text == "null")
+        #expect(JSON.number(10).text == "10")
+        #expect(JSON.compact([("a", nil), ("b", 1)]).text == #"{"b":1}"#)
+    }
+    /// Seeded garbage: whatever comes, an answer and no trap.
+    @Test func survivesMutations() throws {
+        let source = Array(#"{"type":"publish","track_id":"cam-\u00e9","list":[1,-2.5e3,true,null],"nested":{"a":{"b":"c"}}}"#.utf8)
+        var random = SplitMixForTests(state: 42)
+        for _ in 0..<20_000 {
+            var bytes = source
+            for _ in 0..<Int.random(in: 1...4, using: &random) { bytes[Int.random(in: 0..<bytes.count, using: &random)] = UInt8.random(in: 0...255, using: &random) }
+            if let value = try? JSONParser.parse(bytes) { #expect(try JSONParser.parse(value.bytes) == value) }
+            _ = try? ClientMessageCodec.decode(bytes)
+        }
+    }
+}
+
+struct SplitMixForTests: RandomNumberGenerator {
+    var state: UInt64
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+        return z ^ (z >> 31)
+    }
+}
+
+@Suite struct FieldTests {
+    enum Colour: String { case red, green }
+    @Test func readsOrSaysWhatToSend() throws {
+        let object = try #require(try JSONParser.parse(#"{"name":"Ada","age":36,"tags":["a"],"colour":"red","on":false,"none":null}"#).object)
+        #expect(try Field.string("name", 1...3).value(in: object) == "Ada")
+        #expect(try Field.integer("age", 0...40).value(in: object) == 36)
+        #expect(try Field.strings("tags", count: 1...2, each: 1...1).value(in: object) == ["a"])
+        #expect(try Field<Colour>.choice("colour", [.red, .green]).value(in: object) == .red)
+        #expect(try Field.boolean("on").value(in: object) == false)
+        #expect(try Field.string("none", 1...3, required: false).optional(in: object) == nil)
+        #expect(throws: FieldError.missing("none")) { try Field.string("none", 1...3).value(in: object) }
+        #expect(throws: FieldError.wrong("name", expected: "a string of 1 to 2 characters without control characters")) { try Field.string("name", 1...2).value(in: object) }
+        #expect(throws: FieldError.wrong("age", expected: "a whole number from 0 to 9")) { try Field.integer("age", 0...9).value(in: object) }
+        #expect(throws: FieldError.wrong("colour", expected: "one of green")) { try Field<Colour>.choice("colour", [.green]).value(in: object) }
+        #expect("\(FieldError.wrong("on", expected: "true or false"))" == "`on` must be true or false")
+    }
+}
