@@ -22,8 +22,12 @@ import Testing
             #expect(head.status == 200 && Int(head.headers["content-length"] ?? "") ?? 0 > 10 && head.body.isEmpty)
             #expect(try client.request("GET", "/healthz").json == ["ok": true])
             let last = try client.request("GET", "/healthz", headers: ["Connection": "close"])
-            #expect(last.status == 200)
+            #expect(last.status == 200 && last.headers["connection"] == "close")
             #expect(client.isClosedByPeer())
+            let old = try gateway.client()
+            try old.send("GET /healthz HTTP/1.0\r\n\r\n")
+            #expect(try old.response().headers["connection"] == "close")
+            #expect(old.isClosedByPeer())
         }
     }
     @Test func createsShowsJoinsEnds() async throws {
@@ -134,9 +138,17 @@ import Testing
             let client = try gateway.client()
             let create = #"{"title":"x","host_name":"a"}"#
             let post = TestClient.head("POST", "/api/v1/sessions/create", length: create.utf8.count) + create
-            try client.send(TestClient.head("GET", "/healthz") + TestClient.head("GET", "/api/v1/node") + post + post + TestClient.head("GET", "/nothing"))
-            let statuses = try (0..<5).map { _ in try client.response().status }
-            #expect(statuses == [200, 200, 201, 201, 404])
+            try client.send(TestClient.head("GET", "/healthz") + TestClient.head("GET", "/api/v1/node") + TestClient.head("GET", "/nothing"))
+            #expect(try [client.response().status, client.response().status, client.response().status] == [200, 200, 404])
+            try client.send(post + TestClient.head("GET", "/nothing"))
+            #expect(try [client.response().status, client.response().status] == [201, 404])
+            for body in [create, create + String(repeating: " ", count: 100_000)] {
+                let other = try gateway.client()
+                try other.send(TestClient.head("GET", "/healthz") + TestClient.head("POST", "/api/v1/sessions/create", length: body.utf8.count) + body + TestClient.head("GET", "/healthz"))
+                #expect(try other.response().status == 200)
+                #expect(other.isClosedByPeer(), "a body that waited behind another request: ended rather than misread")
+            }
+            #expect(gateway.conference.state.withLock { $0.creations } == 1)
         }
     }
     @Test func nonsenseHurtsNobody() async throws {
@@ -201,7 +213,7 @@ import Testing
             let client = try gateway.client()
             let body = #"{"title":"x","host_name":"a"}"#
             let preflight = try client.request("OPTIONS", "/api/v1/sessions/create", headers: ["Origin": "https://app.example", "Access-Control-Request-Method": "POST"])
-            #expect(preflight.status == 204 && preflight.headers["access-control-allow-origin"] == "https://app.example" && preflight.headers["access-control-allow-methods"] == "POST, OPTIONS")
+            #expect(preflight.status == 204 && preflight.headers["access-control-allow-origin"] == "https://app.example" && preflight.headers["access-control-allow-methods"]?.contains("POST") == true)
             #expect(preflight.headers["access-control-allow-headers"]?.contains("Idempotency-Key") == true)
             let allowed = try client.request("POST", "/api/v1/sessions/create", headers: ["Origin": "https://app.example"], body: body)
             #expect(allowed.status == 201 && allowed.headers["access-control-allow-origin"] == "https://app.example")

@@ -1,27 +1,32 @@
 // One request and its answer on a connection of the library.
 internal import CWebSockets
 internal import EventLoop
+internal import Glibc
 internal import Primitives
 
 /// Collects the body, has the request answered, sends the answer piece by piece. Confined to the server's loop.
 ///
-/// receiving → handling → sending → over. While a request is handled nothing is read from its connection: a client that
+/// receiving → handling → sending (→ closing) → over. While a request is handled nothing is read from its connection: a client that
 /// sends the next request early waits in the kernel (the library would otherwise spin on, or misread, what it cannot take yet).
 final class HTTPExchange: @unchecked Sendable {
     enum Limits {
         static let pieceBytes = 64 * 1024            // given to the socket at once
         static let discardBytes: Int64 = 8 << 20     // of a body that is too large but read to its end, so that the 413 is seen
+        static let earlyBytesTime = Duration.milliseconds(250)     // a full socket with unread bytes behind it is cut after so long
     }
-    private enum Phase { case receiving, handling, sending, over }
+    private enum Phase { case receiving, handling, sending, closing, over }
     private(set) var request: HTTPRequest
     private unowned let server: WebServer
     private var wsi: OpaquePointer?
     private var phase = Phase.receiving
     private let startedAt: Instant
+    private var announcedBytes: Int64 = 0
+    private var receivedBytes: Int64 = 0
     /// Set while a body is read only to be thrown away.
     private var refusal: Failure?
     private var mustClose = false
     private var timer: TimerToken?
+    private var earlyTimer: TimerToken?
     private var task: Task<Void, Never>?
     private(set) var status = 0
     private var sent: Int64 = 0
@@ -37,11 +42,13 @@ final class HTTPExchange: @unchecked Sendable {
         self.wsi = wsi
         self.server = server
         startedAt = server.loop.now
+        mustClose = RequestReader.asksToClose(request.headers)
     }
 
     // MARK: Receiving
 
     func begin(_ length: RequestReader.BodyLength) {
+        if case .announced(let count) = length { announcedBytes = count }
         switch length {
         case .none: handle()
         case .unannounced:
@@ -61,6 +68,7 @@ final class HTTPExchange: @unchecked Sendable {
         }
     }
     func receive(_ bytes: UnsafeRawBufferPointer) {
+        receivedBytes += Int64(bytes.count)
         guard phase == .receiving, refusal == nil else { return }
         guard request.body.count + bytes.count <= server.limits.bodyBytes else {
             refusal = Failure(413, "too_large", "a body may have at most \(server.limits.bodyBytes) bytes")
@@ -71,9 +79,23 @@ final class HTTPExchange: @unchecked Sendable {
     }
     /// - Returns: what the library's callback returns; non-zero ends the connection.
     func bodyComplete() -> Int32 {
-        guard phase == .receiving else { return -1 }
-        if let refusal { refuse(refusal, closing: false) } else { handle() }
+        switch phase {
+        // 4.1.6 reads a request with a body that waited behind another (pipelined, RFC 9112 section 9.3.2) wrongly: it offers the
+        // head as body, and the body twice. A client must not pipeline what it may not repeat: end the connection, do nothing.
+        case .receiving: guard receivedBytes == announcedBytes else { return -1 }
+        case .handling, .over: return -1
+        // Bytes of a next request while the socket is full: the library keeps them for later.
+        case .sending, .closing: return 0
+        }
+        phase = .handling
+        holdConnection()
+        server.loop.post { self.bodyTaken() }
         return 0
+    }
+    /// After the library has returned, so that a second report of the same body still finds nothing done.
+    private func bodyTaken() {
+        guard phase == .handling, wsi != nil else { return }
+        if let refusal { refuse(refusal, closing: false) } else { handle() }
     }
 
     // MARK: Handling
@@ -119,12 +141,57 @@ final class HTTPExchange: @unchecked Sendable {
             }
         }
         ready = bytes[...]
-        if fileRange.isEmpty { askToWrite() } else { readOn() }
-    }
-    private func askToWrite() {
-        guard let wsi else { return }
         arm(server.limits.stalledWrite)
+        readOn()
+        if !isReading { pump() }
+    }
+    /// Writes what is ready until the socket is full. Reading from the connection is held meanwhile; see `awaitWritable`.
+    private func pump() {
+        guard phase == .sending, let wsi else { return }
+        while !ready.isEmpty, lws_partial_buffered(wsi) == 0 {
+            let piece = ready.prefix(Limits.pieceBytes)
+            ready = ready.dropFirst(piece.count)
+            guard WebServer.write(wsi, piece, ready.isEmpty && fileRange.isEmpty && !isReading ? LWS_WRITE_HTTP_FINAL : LWS_WRITE_HTTP) else { return kill() }
+            sent += Int64(piece.count)
+            arm(server.limits.stalledWrite)
+        }
+        if lws_partial_buffered(wsi) != 0 { return awaitWritable(wsi) }
+        if ready.isEmpty { readOn() }
+        if ready.isEmpty, !isReading { complete(wsi) }
+    }
+    /// The library reports a writable socket only while it may also read from it (it leaves both events unread while reading is
+    /// held), and what it cannot take yet it reports again and again. So: read on, but not for long in the face of bytes nobody
+    /// asked for.
+    private func awaitWritable(_ wsi: OpaquePointer) {
+        lws_rx_flow_control(wsi, 1)
         lws_callback_on_writable(wsi)
+        watchEarlyBytes(after: sent)
+    }
+    private func watchEarlyBytes(after progress: Int64) {
+        guard earlyTimer == nil else { return }
+        earlyTimer = server.loop.schedule(after: Limits.earlyBytesTime) { [weak self] in
+            guard let self, let wsi = self.wsi, self.phase == .sending else { return }
+            self.earlyTimer = nil
+            guard lws_partial_buffered(wsi) != 0 else { return }
+            if self.sent == progress, Self.hasUnreadBytes(wsi) { return self.kill() }
+            self.watchEarlyBytes(after: self.sent)
+        }
+    }
+    private static func hasUnreadBytes(_ wsi: OpaquePointer) -> Bool {
+        var byte: UInt8 = 0
+        return recv(lws_get_socket_fd(wsi), &byte, 1, Int32(MSG_PEEK) | Int32(MSG_DONTWAIT)) >= 0
+    }
+    /// - Returns: what the library's callback returns.
+    func writable() -> Int32 {
+        guard let wsi else { return 0 }
+        if phase == .closing { return -1 }
+        guard phase == .sending else { return 0 }
+        if lws_partial_buffered(wsi) == 0 {
+            lws_rx_flow_control(wsi, 0)
+            arm(server.limits.stalledWrite)
+        }
+        pump()
+        return 0
     }
     /// Fetches the next piece of the file while the socket drains.
     private func readOn() {
@@ -146,32 +213,22 @@ final class HTTPExchange: @unchecked Sendable {
         guard let bytes, bytes.count == expected else { return kill() }
         fileRange = (fileRange.lowerBound + Int64(expected))..<fileRange.upperBound
         ready = ready.isEmpty ? bytes[...] : ready + bytes
-        askToWrite()
+        pump()
     }
-    func writable() -> Int32 {
-        guard phase == .sending, let wsi else { return 0 }
-        if lws_partial_buffered(wsi) != 0 {
-            askToWrite()
-            return 0
-        }
-        if ready.isEmpty { return isReading ? 0 : complete() }
-        let piece = ready.prefix(Limits.pieceBytes)
-        ready = ready.dropFirst(piece.count)
-        let isLast = ready.isEmpty && fileRange.isEmpty && !isReading
-        guard WebServer.write(wsi, piece, isLast ? LWS_WRITE_HTTP_FINAL : LWS_WRITE_HTTP) else { return -1 }
-        sent += Int64(piece.count)
-        if isLast, lws_partial_buffered(wsi) == 0 { return complete() }
-        if ready.isEmpty { readOn() }
-        askToWrite()
-        return 0
-    }
-    private func complete() -> Int32 {
-        guard let wsi else { return -1 }
-        end()
-        server.finished(self, wsi)
-        if mustClose { return -1 }
+    /// All is in the kernel: the connection serves its next request, or ends at its next turn.
+    private func complete(_ wsi: OpaquePointer) {
+        disarm()
         lws_rx_flow_control(wsi, 1)
-        return lws_http_transaction_completed(wsi) == 0 ? 0 : -1
+        if !mustClose {
+            server.finished(self, wsi)
+            end()
+            if lws_http_transaction_completed(wsi) == 0 { return }
+            server.closeSoon(wsi)
+        } else {
+            phase = .closing
+            server.reported(self)
+            lws_callback_on_writable(wsi)
+        }
     }
 
     // MARK: End
@@ -187,6 +244,7 @@ final class HTTPExchange: @unchecked Sendable {
     /// Called when the client went away first: its handler is told to stop.
     func abandon() {
         guard phase != .over else { return }
+        if phase != .closing { server.lost(self) }
         task?.cancel()
         end()
     }
@@ -204,5 +262,7 @@ final class HTTPExchange: @unchecked Sendable {
     private func disarm() {
         timer?.cancel()
         timer = nil
+        earlyTimer?.cancel()
+        earlyTimer = nil
     }
 }

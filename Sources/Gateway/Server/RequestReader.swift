@@ -20,7 +20,7 @@ struct RequestReader {
         (WSI_TOKEN_HOST, "host"), (WSI_TOKEN_ORIGIN, "origin"), (WSI_TOKEN_HTTP_AUTHORIZATION, "authorization"), (WSI_TOKEN_HTTP_CONTENT_TYPE, "content-type"),
         (WSI_TOKEN_HTTP_CONTENT_LENGTH, "content-length"), (WSI_TOKEN_HTTP_TRANSFER_ENCODING, "transfer-encoding"), (WSI_TOKEN_HTTP_RANGE, "range"),
         (WSI_TOKEN_HTTP_IF_RANGE, "if-range"), (WSI_TOKEN_HTTP_IF_NONE_MATCH, "if-none-match"), (WSI_TOKEN_HTTP_IF_MODIFIED_SINCE, "if-modified-since"),
-        (WSI_TOKEN_UPGRADE, "upgrade"), (WSI_TOKEN_HTTP_AC_REQUEST_HEADERS, "access-control-request-headers"),
+        (WSI_TOKEN_UPGRADE, "upgrade"), (WSI_TOKEN_CONNECTION, "connection"), (WSI_TOKEN_HTTP, ":version"), (WSI_TOKEN_HTTP_AC_REQUEST_HEADERS, "access-control-request-headers"),
     ]
     private static let customNames = ["idempotency-key"]
     private let wsi: OpaquePointer
@@ -38,6 +38,11 @@ struct RequestReader {
         for name in Self.customNames { headers[name] = customHeader(name) }
         let request = HTTPRequest(method: method, path: path, query: query(), headers: headers, remote: remote(), isSecure: lws_is_ssl(wsi) != 0)
         return (request, Self.bodyLength(method, headers))
+    }
+    /// RFC 9112 section 9.3: whether the client wants the connection to end with this answer.
+    static func asksToClose(_ headers: [String: String]) -> Bool {
+        let options = (headers["connection"] ?? "").lowercased().split(separator: ",").map { $0.filter { $0 != " " } }
+        return options.contains("close") || headers[":version"] != "HTTP/1.1" && !options.contains("keep-alive")
     }
     static func bodyLength(_ method: HTTPMethod, _ headers: [String: String]) -> BodyLength {
         if headers["transfer-encoding"] != nil { return .chunked }

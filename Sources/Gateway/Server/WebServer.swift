@@ -40,6 +40,7 @@ final class WebServer: @unchecked Sendable {
     private var exchanges: [OpaquePointer: HTTPExchange] = [:]
     private var sockets: [OpaquePointer: WebSocketConnection] = [:]
     private var admitted: [OpaquePointer: HTTPRequest] = [:]
+    private var ending: Set<OpaquePointer> = []
     private let context: UnsafeMutablePointer<OpaquePointer?>
     private let settings: WebServerSettings
 
@@ -106,7 +107,16 @@ final class WebServer: @unchecked Sendable {
     }
     func finished(_ exchange: HTTPExchange, _ wsi: OpaquePointer) {
         exchanges[wsi] = nil
+        reported(exchange)
+    }
+    func reported(_ exchange: HTTPExchange) {
         delegate.finished(exchange.request, status: exchange.status, sentBytes: exchange.sentBytes, duration: exchange.duration)
+    }
+    func lost(_ exchange: HTTPExchange) { counters.httpConnectionsLost += 1 }
+    /// Ends a connection in order at its next turn, from outside the library's callbacks.
+    func closeSoon(_ wsi: OpaquePointer) {
+        ending.insert(wsi)
+        lws_callback_on_writable(wsi)
     }
     /// Gives `bytes` to the socket; what it does not take at once the library keeps.
     static func write(_ wsi: OpaquePointer, _ bytes: ArraySlice<UInt8>, _ kind: lws_write_protocol) -> Bool {
@@ -131,7 +141,7 @@ final class WebServer: @unchecked Sendable {
             exchanges[wsi]?.receive(UnsafeRawBufferPointer(start: input, count: input == nil ? 0 : length))
             return 0
         case LWS_CALLBACK_HTTP_BODY_COMPLETION: return exchanges[wsi]?.bodyComplete() ?? -1
-        case LWS_CALLBACK_HTTP_WRITEABLE: return exchanges[wsi]?.writable() ?? 0
+        case LWS_CALLBACK_HTTP_WRITEABLE: return exchanges[wsi]?.writable() ?? (ending.contains(wsi) ? -1 : 0)
         case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE: return confirmUpgrade(wsi)
         case LWS_CALLBACK_ESTABLISHED: return established(wsi)
         case LWS_CALLBACK_RECEIVE:
@@ -187,10 +197,8 @@ final class WebServer: @unchecked Sendable {
     }
     private func forget(_ wsi: OpaquePointer) {
         admitted[wsi] = nil
-        if let exchange = exchanges.removeValue(forKey: wsi) {
-            counters.httpConnectionsLost += 1
-            exchange.abandon()
-        }
+        ending.remove(wsi)
+        exchanges.removeValue(forKey: wsi)?.abandon()
         sockets.removeValue(forKey: wsi)?.ended()
     }
 }

@@ -22,6 +22,7 @@ final class WebSocketConnection: @unchecked Sendable {
     private var outgoingHead = 0
     private(set) var queuedBytes = 0
     private var closing: (code: UInt16, reason: [UInt8])?
+    private var isCloseSent = false
     private var timer: TimerToken?
 
     init(wsi: OpaquePointer, remote: SocketAddress, server: WebServer) {
@@ -74,9 +75,16 @@ final class WebSocketConnection: @unchecked Sendable {
             lws_callback_on_writable(wsi)
             return 0
         }
-        guard var closing else { return 0 }
+        if closing != nil { server.loop.post { self.sendClose() } }
+        return 0
+    }
+    /// Begins the closing handshake (RFC 6455 section 7.1.2) outside the library's callbacks: a callback that asks to close is
+    /// obeyed twice in this build, and the second time cuts the connection before the close frame is sent.
+    private func sendClose() {
+        guard let wsi, var closing, !isCloseSent else { return }
+        isCloseSent = true
         lws_close_reason(wsi, lws_close_status(rawValue: UInt32(closing.code)), &closing.reason, closing.reason.count)
-        return -1
+        lws_set_timeout(wsi, PENDING_TIMEOUT_CLOSE_SEND, LWS_TO_KILL_SYNC)
     }
 
     // MARK: Inwards
