@@ -1,3 +1,42 @@
+// `troupe-media`: FFmpeg on captured input, in a process of its own with limits, so that a crash stays here.
+import Capture
+import Glibc
+import Primitives
+import Rendering
+
 @main struct MediaWorkerMain {
-    static func main() {}
+    static func main() {
+        signal(SIGPIPE, SIG_IGN)
+        quietLibav()
+        let arguments: Arguments
+        do throws(ArgumentError) { arguments = try Arguments(CommandLine.arguments.dropFirst().map { $0 }) } catch {
+            switch error {
+            case .helpWanted: print(Arguments.usage)
+            case .wrong(let text): end(FinishVerdict(ok: false, code: FinishFailure.usage.rawValue, message: text), FinishFailure.usage.exitCode)
+            }
+            exit(0)
+        }
+        arguments.limits.apply()
+        let finaliser = Finaliser(path: arguments.folder, recording: arguments.recording) { emit($0.line) }
+        do throws(FinishError) {
+            end(try finaliser.run(), 0)
+        } catch {
+            end(FinishVerdict(ok: false, code: error.failure.rawValue, message: error.message), error.failure.exitCode)
+        }
+    }
+
+    private static func end(_ verdict: FinishVerdict, _ code: Int32) -> Never {
+        emit(FinishMessage.verdict(verdict).line)
+        exit(code)
+    }
+    /// Straight to the descriptor: each line at once, whatever standard output is.
+    private static func emit(_ line: [UInt8]) {
+        var written = 0
+        while written < line.count {
+            let n = line.withUnsafeBytes { write(STDOUT_FILENO, $0.baseAddress! + written, line.count - written) }
+            if n < 0, errno == EINTR { continue }
+            guard n > 0 else { return }
+            written += n
+        }
+    }
 }

@@ -80,8 +80,8 @@ struct Depacketiser {
         case .opus: true
         case .vp8: (try? VP8Descriptor(payload))?.startsFrame ?? false
         case .vp9: (try? VP9Descriptor(payload)).map { $0.startsFrame && ($0.spatialID ?? 0) == 0 } ?? false
-        case .h264: false   // nothing in the packet says that no slice came before it
-        case .av1: false    // Z = 0 begins an OBU, not a temporal unit
+        case .h264: (try? H264Payload(payload))?.containsSPS ?? false   // other slices do not say whether they are the first
+        case .av1: (try? AV1Payload(payload))?.isKeyFrame ?? false      // Z = 0 begins an OBU, not a temporal unit
         }
     }
 }

@@ -116,7 +116,7 @@ package struct JournalHeader: Equatable, Sendable {
     package var isValid: Bool {
         recording.isSafe && room.isSafe && track.isSafe && participant.isSafe && writer.isSafe && (ingress?.isSafe ?? true)
             && source.utf8.count <= Journal.Limits.nameBytes && payloadTypes.count <= Journal.Limits.payloadTypes
-            && payloadTypes.allSatisfy { $0.number < 128 && $0.codec.kind == kind } && codec.kind == kind && clockRate > 0
+            && payloadTypes.allSatisfy { $0.number < 128 && $0.codec.kind == kind } && codec.kind == kind && clockRate == codec.clockRate
     }
 }
 

@@ -1,0 +1,102 @@
+// What is missing from a track, and why. Nothing recorded is lost silently.
+import Primitives
+
+/// Why something is missing. Raw values stand in the manifest.
+package enum HoleCause: String, Codable, Sendable, CaseIterable {
+    /// Packets never reached the ingress node, or could not be repaired.
+    case network
+    /// No writer was alive.
+    case recorderDown = "recorder_down"
+    /// The journal thread did not keep up.
+    case recorderOverload = "recorder_overload"
+    case diskFull = "disk_full"
+    case readOnly = "read_only"
+    case ioError = "io_error"
+    /// Bytes of a journal are damaged.
+    case damagedJournal = "damaged_journal"
+    /// All packets are there, but what the publisher sent is no frame.
+    case malformed
+    /// Nothing is missing; decoding could not begin before this key frame.
+    case keyFrameWait = "key_frame_wait"
+
+    init(_ cause: JournalLossCause) {
+        self = switch cause {
+        case .ringFull: .recorderOverload
+        case .diskFull: .diskFull
+        case .readOnly: .readOnly
+        case .ioError: .ioError
+        }
+    }
+}
+
+/// A stretch of a track in which something is missing; receive times in µs.
+package struct Hole: Equatable, Sendable {
+    package var cause: HoleCause
+    package var from: Int64
+    package var to: Int64
+    /// Missing packets, where sequence numbers tell.
+    package var packets: UInt64
+    package init(cause: HoleCause, from: Int64, to: Int64, packets: UInt64) { self.cause = cause; self.from = from; self.to = to; self.packets = packets }
+}
+
+/// Finds missing packets in a track's streams and names their causes.
+package enum LossLedger {
+    package enum Limits {
+        package static let holes = 2_000            // of one track in the manifest; later ones are joined
+        /// µs; a hole is explained by what a writer said of a time this near.
+        static let slack: Int64 = 250_000
+        /// Holes of one cause nearer than this (µs) are one.
+        static let join: Int64 = 100_000
+        /// More missing packets than this are a sequence number that jumped, not a loss.
+        static let jump: UInt64 = 1 << 20
+    }
+
+    /// - Parameter until: µs, when the track should have ended; nil when nobody knows.
+    package static func holes(_ evidence: TrackEvidence, until: Int64?) -> [Hole] {
+        var found: [Hole] = []
+        for (index, stream) in evidence.streams.enumerated() {
+            for (a, b) in zip(stream.packets, stream.packets.dropFirst()) where b.sequence > a.sequence + 1 {
+                let from = min(a.receivedAt, b.receivedAt), to = max(a.receivedAt, b.receivedAt)
+                if isSwitch(from, to, evidence.streams, except: index) { continue }
+                let missing = b.sequence - a.sequence - 1
+                found.append(Hole(cause: cause(from, to, evidence), from: from, to: to, packets: missing > Limits.jump ? 0 : missing))
+            }
+        }
+        if let until, let last = evidence.lastReceived, !evidence.isClosed, until > last + TrackIndexer.Limits.handover {
+            found.append(Hole(cause: .recorderDown, from: last, to: until, packets: 0))
+        }
+        return join(found)
+    }
+
+    /// Another encoding of the track was captured meanwhile: a switch back and forth, not a loss.
+    private static func isSwitch(_ from: Int64, _ to: Int64, _ streams: [CapturedStream], except: Int) -> Bool {
+        guard to - from > TrackIndexer.Limits.pause else { return false }
+        for (index, stream) in streams.enumerated() where index != except {
+            let covered = stream.runs.reduce(Int64(0)) { $0 + max(0, min($1.upperBound, to) - max($1.lowerBound, from)) }
+            if covered > (to - from) / 2 { return true }
+        }
+        return false
+    }
+    private static func cause(_ from: Int64, _ to: Int64, _ evidence: TrackEvidence) -> HoleCause {
+        if let gap = evidence.gaps.first(where: { $0.from <= to + Limits.slack && $0.to >= from - Limits.slack }) { return gap.cause }
+        return evidence.counts.damage.stretches > 0 || evidence.counts.unreadableSegments > 0 ? .damagedJournal : .network
+    }
+
+    /// Neighbours of one cause become one hole; far too many become few.
+    package static func join(_ holes: [Hole]) -> [Hole] {
+        var slack = Limits.join
+        while true {
+            var out: [Hole] = []
+            for hole in holes.sorted(by: { ($0.from, $0.to) < ($1.from, $1.to) }) {
+                if let last = out.last, last.cause == hole.cause, hole.from <= last.to + slack {
+                    out[out.count - 1].to = max(last.to, hole.to)
+                    out[out.count - 1].packets += hole.packets
+                } else {
+                    out.append(hole)
+                }
+            }
+            if out.count <= Limits.holes || slack > 3_600_000_000 { return Array(out.prefix(Limits.holes)) }
+            slack *= 4
+        }
+    }
+}

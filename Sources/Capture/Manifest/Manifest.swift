@@ -1,0 +1,150 @@
+// `metadata.json`: what was recorded, where it is, on which clock, and what is missing.
+// Times named in seconds count from the recording's time zero; `…_us` are microseconds of wall time.
+import Primitives
+import RTP
+import FoundationEssentials
+
+package struct Manifest: Codable, Equatable, Sendable {
+    package static let currentVersion = 1
+
+    package struct Participant: Codable, Equatable, Sendable {
+        package var peerID: ParticipantID
+        package var name: String
+        package var role: String?
+        package var joinedAt: Double?
+        package var leftAt: Double?
+        enum CodingKeys: String, CodingKey { case peerID = "peer_id", name, role, joinedAt = "joined_at", leftAt = "left_at" }
+    }
+    /// One playable file of a track; several where the codec changed.
+    package struct File: Codable, Equatable, Sendable {
+        /// Below the recording's folder.
+        package var path: String
+        package var codec: Codec
+        package var container: String
+        package var start: Double
+        package var duration: Double
+        package var size: Int64
+        package var width: Int?
+        package var height: Int?
+        package var frames: Int
+        package var keyFrames: Int
+        package init(path: String, codec: Codec, container: String, start: Double, duration: Double, size: Int64, width: Int?, height: Int?, frames: Int, keyFrames: Int) {
+            self.path = path; self.codec = codec; self.container = container; self.start = start; self.duration = duration; self.size = size
+            self.width = width; self.height = height; self.frames = frames; self.keyFrames = keyFrames
+        }
+        enum CodingKeys: String, CodingKey { case path, codec, container, start, duration, size, width, height, frames, keyFrames = "key_frames" }
+    }
+    /// RTP → wall clock of one SSRC: wall = wall_us + (timestamp − rtp) / clock_rate · (1 + drift).
+    package struct Clock: Codable, Equatable, Sendable {
+        package var ssrc: UInt32
+        /// Extended: the wrap count stands in the upper 32 bits, the first packet's cycle is 1.
+        package var rtp: UInt64
+        package var wallMicroseconds: Int64
+        package var clockRate: UInt32
+        package var driftPPM: Double
+        package var method: StreamClock.Method
+        package var senderReports: Int
+        enum CodingKeys: String, CodingKey {
+            case ssrc, rtp, wallMicroseconds = "wall_us", clockRate = "clock_rate", driftPPM = "drift_ppm", method, senderReports = "sender_reports"
+        }
+    }
+    package struct MissingPart: Codable, Equatable, Sendable {
+        package var from: Double
+        package var to: Double
+        package var cause: HoleCause
+        package var packets: UInt64
+    }
+    /// Whether all that was sent is in the files, and the numbers behind the answer.
+    package struct Integrity: Codable, Equatable, Sendable {
+        package var complete: Bool
+        package var packets: Int
+        package var lost: UInt64
+        package var duplicates: Int
+        package var malformed: Int
+        package var unknownPayloadType: Int
+        package var incompleteFrames: Int
+        package var skippedFrames: Int
+        package var fillerFrames: Int
+        package var damagedStretches: Int
+        package var damagedBytes: Int
+        package var tornBytes: Int
+        package var segments: Int
+        package var unreadableSegments: Int
+        enum CodingKeys: String, CodingKey {
+            case complete, packets, lost, duplicates, malformed, segments
+            case unknownPayloadType = "unknown_payload_type", incompleteFrames = "incomplete_frames", skippedFrames = "skipped_frames"
+            case fillerFrames = "filler_frames", damagedStretches = "damaged_stretches", damagedBytes = "damaged_bytes"
+            case tornBytes = "torn_bytes", unreadableSegments = "unreadable_segments"
+        }
+    }
+    package struct Track: Codable, Equatable, Sendable {
+        package var trackID: TrackID
+        package var peerID: ParticipantID
+        package var kind: Codec.Kind
+        package var source: String
+        package var codec: Codec
+        package var start: Double?
+        package var duration: Double?
+        /// From the first packet to the first key frame, seconds; video.
+        package var keyFrameWait: Double
+        package var files: [File]
+        package var clocks: [Clock]
+        package var holes: [MissingPart]
+        package var integrity: Integrity
+        package var writers: [NodeName]
+        package var epochs: [UInt64]
+        enum CodingKeys: String, CodingKey {
+            case trackID = "track_id", peerID = "peer_id", kind, source, codec, start, duration, keyFrameWait = "key_frame_wait"
+            case files, clocks, holes, integrity, writers, epochs
+        }
+    }
+
+    package var version = Manifest.currentVersion
+    package var recordingID: RecordingID
+    package var roomID: RoomID
+    package var title: String
+    /// The shared time zero, as RFC 3339 and in microseconds.
+    package var timeZero: String
+    package var timeZeroMicroseconds: Int64
+    package var startedAt: String
+    package var stoppedAt: String?
+    package var duration: Double
+    /// Bytes of all files of all tracks.
+    package var size: Int64
+    package var complete: Bool
+    package var participants: [Participant]
+    package var tracks: [Track]
+    /// What an operator should know: facts missing, lines unreadable, journals skipped.
+    package var warnings: [String]
+
+    enum CodingKeys: String, CodingKey {
+        case version, title, duration, size, complete, participants, tracks, warnings
+        case recordingID = "recording_id", roomID = "room_id", timeZero = "time_zero", timeZeroMicroseconds = "time_zero_us"
+        case startedAt = "started_at", stoppedAt = "stopped_at"
+    }
+}
+
+/// Seconds with the microseconds' precision, without the noise of binary fractions.
+package func seconds(_ microseconds: Int64) -> Double { (Double(microseconds) / 1000).rounded() / 1000 }
+
+/// RFC 3339 in UTC with milliseconds; computed by hand, as the calendar needs no locale.
+package func rfc3339(_ time: WallTime) -> String {
+    var (days, micros) = time.microseconds.quotientAndRemainder(dividingBy: 86_400_000_000)
+    if micros < 0 { days -= 1; micros += 86_400_000_000 }
+    // Howard Hinnant, "chrono-compatible low-level date algorithms", civil_from_days.
+    let z = days + 719_468
+    let era = (z >= 0 ? z : z - 146_096) / 146_097
+    let dayOfEra = z - era * 146_097
+    let yearOfEra = (dayOfEra - dayOfEra / 1_460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
+    let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
+    let mp = (5 * dayOfYear + 2) / 153
+    let day = dayOfYear - (153 * mp + 2) / 5 + 1
+    let month = mp < 10 ? mp + 3 : mp - 9
+    let year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
+    func padded(_ value: Int64, _ width: Int) -> String {
+        let text = String(value)
+        return String(repeating: "0", count: max(0, width - text.utf8.count)) + text
+    }
+    let ms = micros / 1000
+    return "\(padded(year, 4))-\(padded(month, 2))-\(padded(day, 2))T\(padded(ms / 3_600_000, 2)):\(padded(ms / 60_000 % 60, 2)):\(padded(ms / 1000 % 60, 2)).\(padded(ms % 1000, 3))Z"
+}

@@ -1,0 +1,196 @@
+// From journals to files people can watch: merge, align, remux, tell.
+import Capture
+import Glibc
+import Primitives
+import RTP
+
+/// Finishes one recording's folder. Runs in `troupe-media`; blocking, on the calling thread.
+///
+/// Two passes over the journals, so that no more than one track's packet index is in memory: the first learns every
+/// participant's clocks and the time zero, the second writes. Repeatable: results replace those of an earlier run as a whole.
+package final class Finaliser {
+    package enum Limits {
+        package static let tracks = 4_096
+        package static let segments = 10_000      // of one track
+        /// A first packet earlier than this (µs) before the start the Recording named moves time zero.
+        static let plausible = (0 as Int64)..<(7_258_118_400_000_000 as Int64)
+    }
+    /// What the first pass keeps of a track.
+    private struct Survey {
+        var header: JournalHeader
+        var timings: [StreamTiming]
+        var firstReceived: Int64?
+        var bytes: Int
+    }
+
+    private let folder: Folder
+    private let recording: RecordingID
+    private let progress: (FinishMessage) -> Void
+    private var warnings: [String] = []
+    private var bytesDone = 0
+    private var bytesTotal = 1
+    private var reported = -1.0
+
+    /// - Parameter path: the recording's folder, `…/rooms/{room}/{recording}`.
+    package init(path: String, recording: RecordingID, progress: @escaping (FinishMessage) -> Void = { _ in }) {
+        folder = Folder(path)
+        self.recording = recording
+        self.progress = progress
+    }
+
+    package func run() throws(FinishError) -> FinishVerdict {
+        guard recording.isSafe else { throw FinishError(.usage, "\"\(recording)\" is no recording id") }
+        guard access(folder.path, R_OK | X_OK) == 0 else { throw FinishError(code: errno, "open \(folder.path)") }
+        let lock = try FolderLock(folder)
+        defer { withExtendedLifetime(lock) {} }
+        let facts = readFacts()
+        let events = readEvents()
+        let names = try tracks()
+        let surveys = try survey(names, facts)
+        guard let first = surveys.first else { throw FinishError(.nothingCaptured, "no journal of \(recording) holds a packet") }
+        let known = facts ?? RecordingFacts(
+            recording: recording, room: first.header.room, title: "", startedAt: WallTime(microseconds: surveys.compactMap(\.firstReceived).min() ?? 0), epoch: first.header.epoch)
+        let clocks = Self.clocks(surveys)
+        let zero = Self.timeZero(known, surveys, clocks)
+        var finished: [FinishedTrack] = []
+        for (survey, clocks) in zip(surveys, clocks) { finished.append(try finish(survey, clocks, zero, known, events)) }
+        return try conclude(known, events, zero, finished)
+    }
+
+    // MARK: - Reading what is there
+
+    private func readFacts() -> RecordingFacts? {
+        guard let file = try? MappedFile("\(folder.path)/\(RecordingLayout.Names.facts)") else {
+            warnings.append("recording.json is missing: names and start time are taken from the journals")
+            return nil
+        }
+        guard let facts = try? CaptureJSON.decode(RecordingFacts.self, file.bytes), facts.recording == recording, Limits.plausible.contains(facts.startedAt.microseconds) else {
+            warnings.append("recording.json cannot be used: names and start time are taken from the journals")
+            return nil
+        }
+        return facts
+    }
+    private func readEvents() -> [RecordedEvent] {
+        guard let file = try? MappedFile("\(folder.path)/\(RecordingLayout.Names.events)") else { return [] }
+        let (events, bad) = CaptureJSON.events(file.bytes)
+        let usable = events.filter { Limits.plausible.contains($0.at.microseconds) }
+        let unusable = bad + events.count - usable.count
+        if unusable > 0 { warnings.append("\(unusable) lines of events.jsonl cannot be read") }
+        return usable
+    }
+    private func tracks() throws(FinishError) -> [TrackID] {
+        let names = try folder.entries(RecordingLayout.Names.journals).map { TrackID($0) }.filter(\.isSafe)
+        if names.count > Limits.tracks { warnings.append("only \(Limits.tracks) of \(names.count) tracks are finished") }
+        return Array(names.prefix(Limits.tracks))
+    }
+    /// Maps all segments of a track and merges them. The mappings must outlive the evidence.
+    private func evidence(_ track: TrackID, _ facts: RecordingFacts?) throws(FinishError) -> (TrackEvidence, [MappedFile])? {
+        let below = "\(RecordingLayout.Names.journals)/\(track)"
+        var indexer = TrackIndexer(recording: recording, track: track, offsets: facts?.clockOffsets ?? [:])
+        var files: [MappedFile] = []
+        for name in try folder.entries(below).filter({ $0.hasSuffix(".\(Journal.fileExtension)") }).prefix(Limits.segments) {
+            guard let file = try? MappedFile("\(folder.path)/\(below)/\(name)") else { warnings.append("\(below)/\(name) cannot be opened"); continue }
+            files.append(file)
+            indexer.add(file.bytes)
+        }
+        return indexer.finish().map { ($0, files) }
+    }
+
+    // MARK: - First pass
+
+    private func survey(_ names: [TrackID], _ facts: RecordingFacts?) throws(FinishError) -> [Survey] {
+        var surveys: [Survey] = []
+        for (index, name) in names.enumerated() {
+            progress(.progress(stage: "survey", done: Double(index) / Double(max(1, names.count)) * 0.2))
+            guard let (evidence, files) = try evidence(name, facts) else { warnings.append("track \(name): no segment can be read"); continue }
+            defer { withExtendedLifetime(files) {} }
+            guard !evidence.streams.isEmpty else { warnings.append("track \(name): no packet was captured"); continue }
+            surveys.append(Survey(
+                header: evidence.header, timings: evidence.streams.compactMap { StreamTiming($0, clockRate: evidence.header.clockRate) },
+                firstReceived: evidence.firstReceived, bytes: files.reduce(0) { $0 + $1.bytes.count }))
+        }
+        bytesTotal = max(1, surveys.reduce(0) { $0 + $1.bytes })
+        return surveys
+    }
+    /// One clock for each stream of each track; all tracks of a participant share the sender's wall clock.
+    private static func clocks(_ surveys: [Survey]) -> [[StreamClock]] {
+        var participants: [ParticipantID: ParticipantClock] = [:]
+        for participant in Set(surveys.map(\.header.participant)) {
+            participants[participant] = ParticipantClock(surveys.filter { $0.header.participant == participant }.flatMap(\.timings))
+        }
+        return surveys.map { survey in survey.timings.compactMap { participants[survey.header.participant]?.clock(of: $0) } }
+    }
+    /// The start the Recording named, or the first packet when that is earlier.
+    private static func timeZero(_ facts: RecordingFacts, _ surveys: [Survey], _ clocks: [[StreamClock]]) -> Int64 {
+        let first = clocks.flatMap { $0.map(\.originWall) }.filter(Limits.plausible.contains).min()
+        return min(facts.startedAt.microseconds, first ?? .max)
+    }
+
+    // MARK: - Second pass
+
+    private func finish(_ survey: Survey, _ clocks: [StreamClock], _ zero: Int64, _ facts: RecordingFacts, _ events: [RecordedEvent]) throws(FinishError) -> FinishedTrack {
+        guard let (evidence, mapped) = try evidence(survey.header.track, facts), evidence.streams.count == clocks.count else {
+            throw FinishError(.inputOutput, "the journals of track \(survey.header.track) changed while they were read")
+        }
+        defer { withExtendedLifetime(mapped) {} }
+        var presenter = TrackPresenter(evidence, clocks: clocks, zero: zero)
+        let files = try TrackFiles(folder, evidence.header, title: facts.title)
+        let expected = max(1, Double((evidence.lastReceived ?? 0) - zero))
+        while let frame = presenter.next() {
+            try files.write(frame)
+            report(Double(bytesDone) + Double(survey.bytes) * min(1, max(0, Double(frame.time) / expected)))
+        }
+        bytesDone += survey.bytes
+        let published = try files.publish()
+        let holes = LossLedger.holes(evidence, until: Self.expectedEnd(survey.header, facts, events))
+        let track = ManifestBuilder.track(evidence, clocks: clocks, holes: holes, summary: presenter.summary, files: published, zero: zero)
+        if published.isEmpty { warnings.append("track \(track.trackID): no frame could be decoded") }
+        return FinishedTrack(track: track, summary: presenter.summary)
+    }
+    /// When a track should have ended: unpublished, its participant gone, or the recording stopped.
+    private static func expectedEnd(_ header: JournalHeader, _ facts: RecordingFacts, _ events: [RecordedEvent]) -> Int64? {
+        let ended = events.filter { event in
+            switch RecordedEvent.Kind(rawValue: event.type) {
+            case .trackUnpublished: event.track == header.track
+            case .participantLeft: event.participant == header.participant
+            default: false
+            }
+        }
+        return (ended.map(\.at) + [facts.stoppedAt].compactMap { $0 }).map(\.microseconds).filter(Limits.plausible.contains).min()
+    }
+    private func report(_ done: Double) {
+        let share = 0.2 + 0.8 * min(1, done / Double(bytesTotal))
+        guard share - reported >= 0.01 else { return }
+        reported = share
+        progress(.progress(stage: "write", done: share))
+    }
+
+    // MARK: - The end
+
+    private func conclude(_ facts: RecordingFacts, _ events: [RecordedEvent], _ zero: Int64, _ finished: [FinishedTrack]) throws(FinishError) -> FinishVerdict {
+        let manifest = ManifestBuilder.manifest(facts: facts, events: events, zero: zero, tracks: finished, warnings: warnings)
+        let timeline = ManifestBuilder.timeline(facts: facts, events: events, manifest: manifest, tracks: finished)
+        try sweep(keeping: Set(manifest.tracks.flatMap { $0.files.map(\.path) }))
+        try write(timeline, as: RecordingLayout.Names.timeline)
+        try write(manifest, as: RecordingLayout.Names.metadata)
+        progress(.progress(stage: "write", done: 1))
+        let written = manifest.tracks.filter { !$0.files.isEmpty }.count
+        guard written > 0 else { throw FinishError(.nothingCaptured, "packets were captured, but no frame of them can be decoded; metadata.json says what is missing") }
+        return FinishVerdict(
+            ok: true, code: "ready", duration: manifest.duration, size: manifest.size, tracks: written, complete: manifest.complete,
+            outputPath: RecordingLayout(room: facts.room, recording: recording).metadata)
+    }
+    private func write(_ value: some Encodable, as name: String) throws(FinishError) {
+        guard let bytes = try? CaptureJSON.encode(value, pretty: true) else { throw FinishError(.internalError, "\(name) cannot be encoded") }
+        try folder.write(bytes, as: name)
+    }
+    /// Removes files of earlier runs that this one did not write again.
+    private func sweep(keeping kept: Set<String>) throws(FinishError) {
+        for peer in try folder.entries(RecordingLayout.Names.tracks) {
+            let below = "\(RecordingLayout.Names.tracks)/\(peer)"
+            for name in (try? folder.entries(below)) ?? [] where !kept.contains("\(below)/\(name)") && (name.hasSuffix(".webm") || name.hasSuffix(".mkv")) {
+                folder.remove("\(below)/\(name)")
+            }
+        }
+    }
+}

@@ -1,0 +1,62 @@
+// The files of one track: one, or a part for each codec.
+import Capture
+import Glibc
+import Primitives
+import RTP
+
+/// Writes a track's frames under temporary names; `publish` renames them when all of them are whole.
+final class TrackFiles {
+    enum Limits {
+        static let parts = 64      // codec changes of one track; later frames are left out
+    }
+    private let folder: Folder
+    private let header: JournalHeader
+    private let title: String
+    private var done: [(temporary: String, muxer: TrackMuxer)] = []
+    private var muxer: TrackMuxer?
+    private var temporary = ""
+
+    init(_ folder: Folder, _ header: JournalHeader, title: String) throws(FinishError) {
+        self.folder = folder; self.header = header; self.title = title
+        try folder.makeFolders("\(RecordingLayout.Names.tracks)/\(header.participant)")
+    }
+    deinit {
+        muxer = nil
+        if !temporary.isEmpty { folder.remove(temporary) }
+        for part in done { folder.remove(part.temporary) }
+    }
+
+    func write(_ frame: PresentedFrame) throws(FinishError) {
+        if muxer == nil || frame.codec != muxer?.configuration.codec {
+            guard let configuration = frame.configuration, done.count < Limits.parts else { return }
+            try endPart()
+            temporary = "\(RecordingLayout.Names.tracks)/\(header.participant)/.\(header.track).\(done.count + 1).\(getpid()).new"
+            muxer = try TrackMuxer(path: "\(folder.path)/\(temporary)", configuration: configuration, title: title)
+        }
+        try muxer?.write(frame)
+    }
+    /// Ends the last part, gives all their names, and says what they hold.
+    func publish() throws(FinishError) -> [Manifest.File] {
+        try endPart()
+        var files: [Manifest.File] = []
+        for (index, part) in done.enumerated() {
+            let codec = part.muxer.configuration.codec, container = TrackMuxer.Container(codec).rawValue
+            let name = RecordingLayout.Names.track(header.participant, header.track, part: done.count > 1 ? index + 1 : nil, container: container)
+            try folder.publish(part.temporary, as: name)
+            let start = part.muxer.start ?? 0
+            files.append(Manifest.File(
+                path: name, codec: codec, container: container, start: seconds(start), duration: seconds(part.muxer.end - start), size: folder.size(name),
+                width: part.muxer.configuration.size?.width, height: part.muxer.configuration.size?.height,
+                frames: part.muxer.frames, keyFrames: part.muxer.keyFrames))
+        }
+        done = []
+        return files
+    }
+    private func endPart() throws(FinishError) {
+        guard let ended = muxer else { return }
+        try ended.finish()
+        done.append((temporary, ended))
+        muxer = nil
+        temporary = ""
+    }
+}

@@ -1,1 +1,0 @@
-// Rendering: see docs/decisions/0001-targets.md
