@@ -68,7 +68,7 @@ let package = Package(
         tests("ObjectStorage", ["ObjectStorage", "Primitives"]),
         tests("Conference", ["Conference", "Contracts", "Cluster", "Store", "Capture", "RTP", "Primitives"]),
         tests("Gateway", ["Gateway", "Conference", "Contracts", "EventLoop", "Primitives", "COpenSSL"]),
-        tests("Rendering", ["Rendering", "Capture", "RTP", "Primitives"]),
+        tests("Rendering", ["Rendering", "MediaWorker", "Capture", "RTP", "Primitives"]),
         tests("Node", ["Node", "Primitives"]),
         tests("Architecture", []),
     ]
