@@ -13,6 +13,7 @@ package final class ChildProcess: @unchecked Sendable {
         package var status: Int64
         /// The signal that ended it, or 0.
         package var signal: Int32
+        package init(status: Int64, signal: Int32) { self.status = status; self.signal = signal }
         package var isSuccess: Bool { status == 0 && signal == 0 }
     }
 

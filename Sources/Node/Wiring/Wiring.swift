@@ -1,18 +1,96 @@
 // Which part is given which: the one place where a node's parts meet.
+internal import Cluster
+internal import Conference
+internal import Contracts
+internal import EventLoop
+internal import Gateway
+internal import Primitives
+internal import Store
+internal import Transport
+internal import WebRTC
 
 package enum Wiring {
     /// Starts every part of a node on its control loop and gives back what stops them.
     static func start(_ environment: NodeEnvironment) async throws -> any NodeService {
-        do {
-            try await environment.store.check()
-        } catch {
-            // Running media does not need the store; what needs it says so when asked.
-            environment.log.warning("the store is away", ["reason": "\(error)"])
+        let certificate = try DTLSCertificate.selfSigned(now: environment.control.wall)
+        let media = try MediaPorts.open(environment, certificate: certificate)
+        let system = ClusterSystem(
+            configuration: try cluster(environment), loop: environment.control, shards: media.map(\.loop), network: UVNetwork(loop: environment.control),
+            leases: environment.store, random: environment.random)
+        let planes = media.enumerated().map { MediaPlane(media: $1, index: $0, system: system, random: environment.random) }
+        let edge = Edge(system: system, loop: environment.control, planes: planes, certificate: certificate, random: environment.random)
+        let settings = RecorderSettings(storageRoot: environment.topology.storageFolder, mediaWorker: ProgramFolder.path(of: "troupe-media"))
+        let log = environment.log
+        let context = ConferenceContext(
+            system: system, loop: environment.control, rooms: environment.store, recordings: environment.store, random: environment.random, edge: edge,
+            log: { level, event, fields in log.write(LogLevel(level), event, fields.sorted { $0.key < $1.key }) })
+        let recorder = environment.node.roles.contains(.recorder)
+            ? try Recorder(settings: settings, node: environment.node.name, loop: environment.control, rings: planes.map(\.ring)) : nil
+        ConferenceActors.register(context, recorder: recorder)
+        system.observeNotices { log.info("cluster", ["notice": "\($0)"]) }
+        system.observeMembers { event in
+            guard case .down(let member) = event else { return }
+            environment.control.run { edge.nodeDown(member.name) }
         }
-        return StartedNode()
+        for loop in media { loop.loop.start() }
+        try await system.start()
+        let metrics = NodeMetrics(environment: environment, system: system, edge: edge, media: media, recorder: recorder)
+        let gateway = try Gateway(
+            configuration: GatewayConfiguration(environment), loop: environment.control, service: LocalConference(context: context), store: environment.store,
+            random: environment.random, hooks: metrics.hooks)
+        metrics.gateway = gateway
+        try await gateway.start()
+        if recorder != nil { ConferenceActors.wakeUnfinished(context) }
+        return RunningNode(system: system, media: media, edge: edge, recorder: recorder, gateway: gateway)
+    }
+
+    private static func cluster(_ environment: NodeEnvironment) throws -> ClusterConfiguration {
+        let node = environment.node
+        var peers: [NodeName: SocketAddress] = [:]
+        for other in environment.topology.nodes where other.name != node.name {
+            guard let address = other.linkAddress else {
+                throw FileError("node `\(other.name)`: `host` must be a numeric address, so that other nodes find it without asking a name server")
+            }
+            peers[other.name] = address
+        }
+        return ClusterConfiguration(
+            name: node.name, roles: Set(node.roles.map(\.rawValue)), region: node.region, bind: node.listenAddress(port: node.clusterPort), peers: peers,
+            tls: TLSIdentity(
+                certificate: String(decoding: environment.certificates.certificate, as: UTF8.self), key: String(decoding: environment.certificates.key, as: UTF8.self),
+                authority: String(decoding: environment.certificates.authority, as: UTF8.self)))
     }
 }
 
-private struct StartedNode: NodeService {
-    func stop() async {}
+extension TopologyNode {
+    /// Where other nodes dial this one.
+    var linkAddress: SocketAddress? { SocketAddress(host: host == "localhost" ? "127.0.0.1" : host, port: clusterPort) }
+}
+
+/// What `Wiring` started; stops in the order that loses nothing.
+private final class RunningNode: NodeService {
+    private let system: ClusterSystem
+    private let media: [MediaLoop]
+    private let edge: Edge
+    private let recorder: Recorder?
+    private let gateway: Gateway
+
+    init(system: ClusterSystem, media: [MediaLoop], edge: Edge, recorder: Recorder?, gateway: Gateway) {
+        self.system = system; self.media = media; self.edge = edge; self.recorder = recorder; self.gateway = gateway
+    }
+    func stop() async {
+        await edge.shutdown()
+        await gateway.stop()
+        for loop in media {
+            await withCheckedContinuation { continuation in
+                loop.loop.run {
+                    loop.shutDown()
+                    continuation.resume()
+                }
+            }
+            loop.loop.stop()
+            loop.loop.join()
+        }
+        recorder?.stop()
+        await system.shutdown()
+    }
 }

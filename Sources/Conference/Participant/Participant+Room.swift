@@ -1,0 +1,94 @@
+// A Participant and its Room: attaching, attaching again after the Room came back elsewhere, and what the Room delivers.
+import Cluster
+import Contracts
+import Distributed
+import EventLoop
+import Primitives
+
+extension Participant {
+    func attach() async throws {
+        let snapshot = try await room.attach(RoomAttachment(
+            participant: info, edge: id, number: attachment,
+            publications: published.values.sorted { $0.info.trackID < $1.info.trackID },
+            known: view.epoch == .none ? nil : view.asSnapshot))
+        let first = view.epoch == .none
+        attachment = snapshot.attachment
+        attached = true
+        let changes = view.replace(by: snapshot, at: context.loop.wall)
+        guard !first else { return }
+        for (event, publication) in changes { await tell(event, publication) }
+    }
+
+    /// The Room does not know this attachment any more, or its node died. Media goes on meanwhile.
+    /// Gives up this turn after `roomPatience`; the next tick tries again.
+    func attachAgain() async {
+        attached = false
+        let deadline = context.loop.now + Limits.roomPatience
+        var pause = Duration.milliseconds(100)
+        while !finished, context.loop.now < deadline {
+            do {
+                try await attach()
+                context.log(.info, "room_reattached", ["room": roomID.rawValue, "epoch": "\(view.epoch.rawValue)", "host": view.node.rawValue])
+                return
+            } catch let error as ServiceError {
+                return await finish(error.code == "room_ended" ? .ended : .replaced, tellRoom: false)
+            } catch {
+                try? await context.loop.sleep(for: pause)
+                pause = min(pause * 2, .seconds(1))
+            }
+        }
+    }
+
+    /// A call to the Room, made again while the Room is known not to have executed it.
+    func ask<T: Sendable>(_ call: (Room) async throws -> T) async throws -> T {
+        let deadline = context.loop.now + Limits.roomPatience
+        while true {
+            do { return try await call(room) } catch let error as ClusterError {
+                guard case .notExecuted = error, context.loop.now < deadline, !finished else { throw error }
+                await attachAgain()
+                try? await context.loop.sleep(for: .milliseconds(100))
+            } catch let error as ServiceError where error.code == "unknown_participant" && context.loop.now < deadline && !finished {
+                await attachAgain()
+            }
+        }
+    }
+
+    func handle(_ delivery: RoomDelivery) async {
+        switch delivery {
+        case .event(let event, let publication):
+            guard view.apply(event, publication) else { return }
+            await tell(event, publication)
+        case .relay(let signal):
+            switch signal.kind {
+            case .offer: send(.offer(SessionDescriptionMessage(from: signal.from, to: signal.to, sdp: signal.text)))
+            case .answer: send(.answer(SessionDescriptionMessage(from: signal.from, to: signal.to, sdp: signal.text)))
+            case .candidate:
+                send(.candidate(CandidateMessage(from: signal.from, to: signal.to, candidate: signal.text, sdpMid: signal.sdpMid, sdpMLineIndex: signal.sdpMLineIndex)))
+            }
+        case .detached(let reason):
+            await finish(reason, tellRoom: false)
+        }
+    }
+
+    /// Tells the client, and lets media follow.
+    func tell(_ event: RoomEvent, _ publication: Publication?) async {
+        send(.event(event))
+        switch event.kind {
+        case .trackPublished(let track):
+            if autoSubscribe, track.participantID != info.id { await subscribe(to: [track.trackID]) }
+        case .trackUnpublished(let track, _):
+            await unsubscribe(from: [track])
+        case .muted(let track, let owner, let muted):
+            if owner == info.id { await applyMute(track, muted) }
+        case .participantJoined, .participantLeft, .chat, .recording, .ended: break
+        }
+    }
+}
+
+extension Participant {
+    /// A node died; if the room was hosted there, the next activation must hear from us.
+    func nodeDown(_ node: NodeName) {
+        guard view.node == node else { return }
+        enqueue(.roomLost)
+    }
+}

@@ -1,0 +1,79 @@
+// A room as one edge knows it: the last snapshot, kept current by the Room's events. A pure value.
+import Contracts
+import Primitives
+
+struct RoomView {
+    let room: RoomRecord
+    private(set) var node: NodeName
+    private(set) var epoch = Epoch.none
+    private(set) var sequence: UInt64 = 0
+    private(set) var participants: [ParticipantID: ParticipantInfo] = [:]
+    private(set) var publications: [TrackID: Publication] = [:]
+    private(set) var recording: RecordingStatus?
+
+    init(room: RoomRecord, node: NodeName) {
+        self.room = room
+        self.node = node
+    }
+
+    /// - Returns: false for an event of an older epoch or one already applied: a repeated delivery.
+    mutating func apply(_ event: RoomEvent, _ publication: Publication?) -> Bool {
+        guard event.epoch == epoch, event.sequence > sequence else { return false }
+        sequence = event.sequence
+        switch event.kind {
+        case .participantJoined(let info): participants[info.id] = info
+        case .participantLeft(let id, _): participants[id] = nil
+        case .trackPublished(let info): if let publication { publications[info.trackID] = publication }
+        case .trackUnpublished(let track, _): publications[track] = nil
+        case .muted(let track, _, let muted): publications[track]?.info.muted = muted
+        case .recording(let status): recording = status
+        case .chat, .ended: break
+        }
+        return true
+    }
+
+    /// Takes a fresh snapshot. - Returns: what a client that knew the old state must be told, in order.
+    mutating func replace(by snapshot: RoomSnapshot, at wall: WallTime) -> [(RoomEvent, Publication?)] {
+        var kinds: [(RoomEvent.Kind, Publication?)] = []
+        let nextParticipants = Dictionary(snapshot.participants.map { ($0.id, $0) }, uniquingKeysWith: { $1 })
+        let nextPublications = Dictionary(snapshot.publications.map { ($0.info.trackID, $0) }, uniquingKeysWith: { $1 })
+        for (track, old) in publications.sorted(by: { $0.key < $1.key }) where nextPublications[track]?.router != old.router {
+            kinds.append((.trackUnpublished(track, old.info.participantID), nil))
+        }
+        for id in participants.keys.sorted() where nextParticipants[id] == nil { kinds.append((.participantLeft(id, .nodeLost), nil)) }
+        for info in snapshot.participants where participants[info.id] == nil { kinds.append((.participantJoined(info), nil)) }
+        for publication in snapshot.publications {
+            let track = publication.info.trackID
+            if publications[track]?.router != publication.router {
+                kinds.append((.trackPublished(publication.info), publication))
+            } else if let old = publications[track], old.info.muted != publication.info.muted {
+                kinds.append((.muted(track, publication.info.participantID, publication.info.muted), nil))
+            }
+        }
+        if let status = snapshot.recording, status != recording { kinds.append((.recording(status), nil)) }
+        node = snapshot.node
+        epoch = snapshot.epoch
+        sequence = snapshot.sequence
+        participants = nextParticipants
+        publications = nextPublications
+        recording = snapshot.recording
+        return kinds.map { (RoomEvent(sequence: snapshot.sequence, epoch: snapshot.epoch, at: wall, kind: $0.0), $0.1) }
+    }
+
+    /// For a Room that has to rebuild itself.
+    var asSnapshot: RoomSnapshot {
+        RoomSnapshot(
+            room: room, node: node, epoch: epoch, sequence: sequence,
+            participants: participants.values.sorted { ($0.joinedAt, $0.id) < ($1.joinedAt, $1.id) },
+            publications: publications.values.sorted { $0.info.trackID < $1.info.trackID }, recording: recording, attachment: 0)
+    }
+
+    func welcome(for participant: ParticipantInfo, resumeToken: String) -> Welcome {
+        let snapshot = asSnapshot
+        return Welcome(
+            roomID: room.id, title: room.title, mode: room.mode, participant: participant, participants: snapshot.participants,
+            publications: snapshot.publications.map(\.info), recording: recording, resumeToken: resumeToken,
+            pingInterval: Participant.Limits.pingInterval, iceServers: [], node: participant.node,
+            maxParticipants: room.maxParticipants, sequence: sequence)
+    }
+}

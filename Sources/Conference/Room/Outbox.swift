@@ -1,0 +1,42 @@
+// What a Room still has to tell one edge or one Recording, in order.
+import Cluster
+import Contracts
+import Primitives
+
+/// A bounded queue with at most one batch in flight. Owned by the Room actor.
+/// A batch whose outcome is unknown may arrive twice: receivers skip events by sequence number.
+final class Outbox {
+    enum Limits {
+        static let deliveries = 1024
+        static let batch = 64
+        /// Attempts at one batch before the receiver counts as gone (its node's death is noticed within them).
+        static let attempts = 5
+        static let retryDelay = Duration.milliseconds(300)
+    }
+    enum Target {
+        case participant(ActorAddress)
+        case recording(ActorAddress)
+
+        func deliver(_ batch: [RoomDelivery], system: ClusterSystem) async throws {
+            switch self {
+            case .participant(let address): try await Participant.resolve(id: address, using: system).deliver(batch)
+            case .recording(let address): try await Recording.resolve(id: address, using: system).deliver(batch)
+            }
+        }
+    }
+
+    let target: Target
+    var queue = BoundedQueue<RoomDelivery>(capacity: Limits.deliveries)
+    var pumping = false
+    /// Nothing more is taken; dropped once empty.
+    var closing = false
+    private var inFlight: [RoomDelivery] = []
+
+    init(target: Target) { self.target = target }
+
+    func nextBatch() -> [RoomDelivery]? {
+        while inFlight.count < Limits.batch, let next = queue.pop() { inFlight.append(next) }
+        return inFlight.isEmpty ? nil : inFlight
+    }
+    func delivered(_ count: Int) { inFlight.removeFirst(count) }
+}

@@ -1,0 +1,264 @@
+// The Room actor: one per room id in the whole cluster, by claim. Control only; packets never come here.
+import Cluster
+import Contracts
+import Distributed
+import EventLoop
+import Primitives
+
+/// Shell around `RoomCore`: applies calls, delivers the resulting events to every edge in order, watches its members' nodes.
+/// A virtual identity (kind `Room.kind`, key the room id); lives on a node of the `room` role.
+package distributed actor Room {
+    package typealias ActorSystem = ClusterSystem
+    package static let kind = "room"
+
+    package nonisolated var unownedExecutor: UnownedSerialExecutor { actorSystem.executor(of: id) }
+
+    private let context: ConferenceContext
+    private var core: RoomCore
+    private var outboxes: [ActorAddress: Outbox] = [:]
+    /// Recording actors that follow this room's events.
+    private var followers: Set<ActorAddress> = []
+    private var ticking = false
+
+    package init(context: ConferenceContext, record: RoomRecord, claim: Claim) {
+        actorSystem = context.system
+        self.context = context
+        core = RoomCore(record: record, node: context.system.node, epoch: claim.epoch, now: context.loop.now)
+    }
+
+    /// Activation under a fresh claim.
+    package static func activate(key: String, claim: Claim, context: ConferenceContext) async throws -> Room {
+        guard let record = try await context.rooms.room(RoomID(key)) else {
+            throw ServiceError(.notFound, code: "unknown_room", message: "no room has this id; create one with POST /api/v1/sessions/create")
+        }
+        let room = Room(context: context, record: record, claim: claim)
+        await room.local { $0.live() }
+        return room
+    }
+
+    // MARK: Members
+
+    package distributed func attach(_ attachment: RoomAttachment) throws -> RoomSnapshot {
+        let result = try core.attach(attachment, now: context.loop.now, wall: context.loop.wall)
+        if let replaced = result.replaced {
+            send(.detached(.replaced), to: replaced)
+            outboxes[replaced]?.closing = true
+        }
+        let edge = attachment.edge
+        if outboxes[edge] == nil { outboxes[edge] = Outbox(target: .participant(edge)) }
+        // The joiner's snapshot already holds these events; everyone else hears them.
+        broadcast(result.events, except: edge)
+        return result.snapshot
+    }
+
+    package distributed func leave(_ participant: ParticipantID, attachment: UInt64, reason: LeaveReason) {
+        if let edge = core.members[participant]?.edge, core.members[participant]?.attachment == attachment { outboxes[edge] = nil }
+        broadcast(core.leave(participant, attachment: attachment, reason: reason, now: context.loop.now, wall: context.loop.wall))
+    }
+
+    package distributed func remove(_ participant: ParticipantID, by host: ParticipantID?) throws {
+        if let host { try core.requireHost(host) }
+        guard let member = core.members[participant] else {
+            throw ServiceError(.notFound, code: "unknown_participant", message: "not a participant of this room")
+        }
+        if let edge = member.edge { cut(edge, .removed) }
+        broadcast(core.leave(participant, attachment: nil, reason: .removed, now: context.loop.now, wall: context.loop.wall))
+    }
+
+    // MARK: Publications
+
+    package distributed func publish(_ publication: Publication, by participant: ParticipantID, attachment: UInt64) throws {
+        broadcast(try core.publish(publication, by: participant, attachment: attachment, wall: context.loop.wall))
+    }
+    package distributed func unpublish(_ track: TrackID, by participant: ParticipantID, attachment: UInt64) throws {
+        broadcast(try core.unpublish(track, by: participant, attachment: attachment, wall: context.loop.wall))
+    }
+    /// Mutes one track, or all of the participant's where `track` is nil. `host` is checked where it is not the owner who asks.
+    package distributed func mute(_ participant: ParticipantID, track: TrackID?, muted: Bool, by host: ParticipantID?) throws {
+        if let host, host != participant { try core.requireHost(host) }
+        let tracks = track.map { [$0] } ?? core.publications.values.filter { $0.info.participantID == participant }.map(\.info.trackID).sorted()
+        for track in tracks {
+            guard core.publications[track]?.info.participantID == participant else {
+                throw ServiceError(.notFound, code: "unknown_track", message: "this participant publishes no such track")
+            }
+            broadcast(try core.mute(track, muted: muted, wall: context.loop.wall))
+        }
+    }
+
+    // MARK: Words
+
+    package distributed func chat(_ text: String, from participant: ParticipantID, attachment: UInt64) throws {
+        let event = try core.chat(from: participant, attachment: attachment, text: text, messageID: "M_" + context.random.token(12), wall: context.loop.wall)
+        broadcast([event])
+    }
+
+    /// Passes an offer, answer or candidate of a `p2p` room to whom it is meant for.
+    package distributed func relay(_ signal: RelayedSignal) throws {
+        guard core.record.mode == .p2p else {
+            throw ServiceError(.conflict, code: "not_p2p", message: "this room's offers and answers are with the server; leave out `to`")
+        }
+        if let to = signal.to, core.members[to] == nil {
+            throw ServiceError(.notFound, code: "unknown_participant", message: "the participant named in `to` is not here")
+        }
+        for (id, member) in core.members where id != signal.from && (signal.to == nil || signal.to == id) {
+            if let edge = member.edge { send(.relay(signal), to: edge) }
+        }
+    }
+
+    // MARK: Views
+
+    package distributed func snapshot() -> RoomSnapshot { core.snapshot() }
+
+    /// An edge's question whether its attachment still stands. - Returns: false when it should attach again.
+    package distributed func touch(_ participant: ParticipantID, attachment: UInt64) -> Bool {
+        core.members[participant]?.attachment == attachment && core.members[participant]?.edge != nil
+    }
+
+    package distributed func end() async throws {
+        try await context.rooms.endRoom(core.record.id, at: context.loop.wall)
+        if core.recording?.state.isActive == true { _ = try? await stopRecording(by: nil) }
+        broadcast(core.end(wall: context.loop.wall))
+        for id in core.members.keys.sorted() {
+            if let edge = core.members[id]?.edge { cut(edge, .ended) }
+            _ = core.leave(id, attachment: nil, reason: .ended, now: context.loop.now, wall: context.loop.wall)
+        }
+    }
+
+    // MARK: Recording
+
+    /// - Returns: the status once packets are being captured.
+    package distributed func startRecording(by participant: ParticipantID?) async throws -> RecordingStatus {
+        if let participant { try core.requireHost(participant) }
+        if let current = core.recording, current.state.isActive {
+            throw ServiceError(.conflict, code: "already_recording", message: "this room is being recorded as \(current.recordingID)")
+        }
+        let recordingID = RecordingID("RC_" + context.random.token(14))
+        broadcast(core.recordingChanged(RecordingStatus(recordingID: recordingID, roomID: core.record.id, state: .starting), wall: context.loop.wall))
+        do {
+            let recording = context.recording(recordingID)
+            followers.insert(recording.id)
+            outboxes[recording.id] = Outbox(target: .recording(recording.id))
+            let status = try await recording.start(RecordingOrder(recordingID: recordingID, snapshot: core.snapshot(), startedBy: participant))
+            broadcast(core.recordingChanged(status, wall: context.loop.wall))
+            return status
+        } catch {
+            dropFollower(recordingID)
+            let failure = ServiceError(recordingFailure: error)
+            broadcast(core.recordingChanged(RecordingStatus(recordingID: recordingID, roomID: core.record.id, state: .failed, reason: failure.message), wall: context.loop.wall))
+            throw failure
+        }
+    }
+
+    /// Answers at once; finishing goes on in the background and is told by events.
+    package distributed func stopRecording(by participant: ParticipantID?) async throws -> RecordingStatus {
+        if let participant { try core.requireHost(participant) }
+        guard let current = core.recording, current.state.isActive else {
+            throw ServiceError(.conflict, code: "not_recording", message: "this room is not being recorded")
+        }
+        let status = try await context.recording(current.recordingID).stop()
+        broadcast(core.recordingChanged(status, wall: context.loop.wall))
+        return status
+    }
+
+    /// The Recording actor's word about itself.
+    package distributed func recordingChanged(_ status: RecordingStatus) {
+        broadcast(core.recordingChanged(status, wall: context.loop.wall))
+        if !status.state.isActive { dropFollower(status.recordingID) }
+    }
+
+    /// A running Recording presents itself: a Room that came back without memory learns of it here.
+    package distributed func follow(_ status: RecordingStatus) -> RoomSnapshot {
+        let address = context.recording(status.recordingID).id
+        if followers.insert(address).inserted { outboxes[address] = Outbox(target: .recording(address)) }
+        broadcast(core.recordingChanged(status, wall: context.loop.wall))
+        return core.snapshot()
+    }
+
+    private func dropFollower(_ recordingID: RecordingID) {
+        let address = context.recording(recordingID).id
+        followers.remove(address)
+        outboxes[address]?.closing = true
+    }
+
+    // MARK: Time and nodes
+
+    func live() {
+        guard !ticking else { return }
+        ticking = true
+        context.edge.add(self, id: core.record.id)
+        begin(on: context.loop) { await $0.tickForever() }
+    }
+
+    private func tickForever() async {
+        while ticking {
+            try? await context.loop.sleep(for: .milliseconds(500))
+            broadcast(core.handleTimeout(now: context.loop.now, wall: context.loop.wall))
+            switch core.idle(now: context.loop.now) {
+            case .no: break
+            case .stopRecording: _ = try? await stopRecording(by: nil)
+            case .leaveMemory:
+                ticking = false
+                context.edge.remove(room: core.record.id)
+                await context.system.deactivate(kind: Room.kind, key: core.record.id.rawValue)
+            }
+        }
+    }
+
+    func nodeDown(_ node: NodeName) { core.nodeDown(node, now: context.loop.now) }
+
+    /// Another node took the claim while this one was stalled: decisions are no longer ours.
+    package func claimLost() {
+        ticking = false
+        outboxes = [:]
+        context.edge.remove(room: core.record.id)
+    }
+
+    // MARK: Delivery
+
+    private func broadcast(_ events: [RoomEvent]) { broadcast(events.map { ($0, nil) }) }
+    private func broadcast(_ events: [(RoomEvent, Publication?)], except: ActorAddress? = nil) {
+        for (event, publication) in events {
+            for address in outboxes.keys where address != except { send(.event(event, publication), to: address) }
+        }
+    }
+
+    private func cut(_ edge: ActorAddress, _ reason: LeaveReason) {
+        send(.detached(reason), to: edge)
+        outboxes[edge]?.closing = true
+    }
+
+    private func send(_ delivery: RoomDelivery, to address: ActorAddress) {
+        guard let outbox = outboxes[address], !outbox.closing else { return }
+        guard outbox.queue.push(delivery) else {
+            // An edge that takes nothing for so long cannot be kept consistent: it attaches again when it wakes.
+            context.log(.warning, "edge_too_slow", ["edge": "\(address)", "room": core.record.id.rawValue])
+            outboxes[address] = nil
+            if let id = core.members.first(where: { $0.value.edge == address })?.key {
+                broadcast(core.leave(id, attachment: nil, reason: .connectionLost, now: context.loop.now, wall: context.loop.wall))
+            }
+            return
+        }
+        guard !outbox.pumping else { return }
+        outbox.pumping = true
+        begin(on: context.loop) { await $0.pump(address) }
+    }
+
+    /// One batch in flight per edge keeps the order; a batch that was not executed is sent again.
+    private func pump(_ address: ActorAddress) async {
+        guard let outbox = outboxes[address] else { return }
+        var failures = 0
+        while let batch = outbox.nextBatch() {
+            do {
+                try await outbox.target.deliver(batch, system: actorSystem)
+                outbox.delivered(batch.count)
+                failures = 0
+            } catch {
+                failures += 1
+                guard failures < Outbox.Limits.attempts else { break }
+                try? await context.loop.sleep(for: Outbox.Limits.retryDelay)
+            }
+        }
+        outbox.pumping = false
+        if outbox.closing || failures > 0, outboxes[address] === outbox { outboxes[address] = nil }
+    }
+}

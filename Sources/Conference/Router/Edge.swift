@@ -1,0 +1,82 @@
+// A node's share of all rooms: which Routers and Participants live here.
+import Cluster
+import Contracts
+import EventLoop
+import Primitives
+import Transport
+import WebRTC
+
+/// Confined to the control loop (checked). One Router per room on this node: its media loop is chosen by the room's id,
+/// so all of a room's peers at this node share a loop.
+package final class Edge: @unchecked Sendable {
+    private let system: ClusterSystem
+    private let loop: any Loop
+    private let planes: [MediaPlane]
+    package let certificate: DTLSCertificate
+    private let random: any RandomSource
+    private var routers: [RoomID: Router] = [:]
+    private var participants: [RoomID: [ParticipantID: Participant]] = [:]
+    private var recordings: [RoomID: [RecordingID: Recording]] = [:]
+    private var rooms: [RoomID: Room] = [:]
+
+    package init(system: ClusterSystem, loop: any Loop, planes: [MediaPlane], certificate: DTLSCertificate, random: any RandomSource) {
+        precondition(!planes.isEmpty)
+        self.system = system; self.loop = loop; self.planes = planes; self.certificate = certificate; self.random = random
+    }
+
+    /// This node's Router of a room, made at the first need.
+    func router(for room: RoomID) -> Router {
+        precondition(loop.isCurrent)
+        if let router = routers[room] { return router }
+        let plane = plane(of: room)
+        let router = system.withShard(plane.index) { Router(system: system, room: room, plane: plane, random: random) }
+        routers[room] = router
+        return router
+    }
+
+    func plane(of room: RoomID) -> MediaPlane { planes[Int(StableHash.fnv1a(room.rawValue.utf8) % UInt64(planes.count))] }
+
+    func add(_ participant: Participant, participant id: ParticipantID, room: RoomID) {
+        precondition(loop.isCurrent)
+        participants[room, default: [:]][id] = participant
+    }
+    func remove(_ participant: Participant, participant id: ParticipantID, room: RoomID) {
+        precondition(loop.isCurrent)
+        guard participants[room]?[id] === participant else { return }
+        participants[room]?[id] = nil
+        release(room)
+    }
+    func add(_ room: Room, id: RoomID) { rooms[id] = room }
+    func remove(room id: RoomID) { rooms[id] = nil }
+    func add(_ recording: Recording, id: RecordingID, room: RoomID) { recordings[room, default: [:]][id] = recording }
+    func remove(recording id: RecordingID, room: RoomID) {
+        recordings[room]?[id] = nil
+        release(room)
+    }
+
+    /// Nobody of the room is left at this node: its Router goes once it has nothing to forward.
+    private func release(_ room: RoomID) {
+        guard participants[room]?.isEmpty ?? true, recordings[room]?.isEmpty ?? true, let router = routers[room] else { return }
+        participants[room] = nil
+        recordings[room] = nil
+        routers[room] = nil
+        loop.spawn { await router.local { await $0.close() } }
+    }
+
+    /// A node died: whoever has its Room there attaches to the next.
+    package func nodeDown(_ node: NodeName) {
+        precondition(loop.isCurrent)
+        for participant in participants.values.flatMap(\.values) { participant.assumeIsolated { $0.nodeDown(node) } }
+        for recording in recordings.values.flatMap(\.values) { recording.assumeIsolated { $0.nodeDown(node) } }
+        for room in rooms.values { room.assumeIsolated { $0.nodeDown(node) } }
+        for router in routers.values { loop.spawn { await router.local { $0.nodeDown(node) } } }
+    }
+
+    package var participantCount: Int { participants.values.reduce(0) { $0 + $1.count } }
+    package var roomCount: Int { routers.count }
+
+    /// Ends every session here with a reason: the node stops.
+    package func shutdown() async {
+        for participant in participants.values.flatMap(\.values) { await participant.local { await $0.finish(.shutdown, tellRoom: true) } }
+    }
+}

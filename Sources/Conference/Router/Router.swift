@@ -1,0 +1,185 @@
+// The Router actor: a room's media on one media loop. It arranges; packets pass through its `RouterCore` without it.
+import Cluster
+import Contracts
+import Distributed
+import EventLoop
+import Forwarding
+import Primitives
+import RTP
+import Transport
+import WebRTC
+
+/// An instance per room and media loop; lives on that loop. This node's Participants and Recordings call it locally;
+/// other nodes' Routers ask it for tracks with `openPipe` and give them back with `closePipe`.
+package distributed actor Router {
+    package typealias ActorSystem = ClusterSystem
+    package nonisolated var unownedExecutor: UnownedSerialExecutor { actorSystem.executor(of: id) }
+
+    /// A track published through this Router, or reaching it by a pipe.
+    struct Source {
+        var inbound: InboundTrack
+        var configuration: InboundConfiguration
+        var origin: Origin
+        /// Who wants it here; a piped track nobody wants is given back.
+        var outbound: [Destination: Forwarding.OutboundTrack] = [:]
+    }
+    enum Origin {
+        case peer
+        case pipe(from: RouterAddress, PipeTransport, streamID: UInt32)
+    }
+    enum Destination: Hashable {
+        case peer(TransportIndex)
+        case pipe(PipePeer)
+        /// By the journal's tag.
+        case tap(UInt32)
+    }
+
+    let plane: MediaPlane
+    let media: MediaLoop
+    let pipes: PipeTable
+    let roomID: RoomID
+    let random: any RandomSource
+    /// The packet side, made at the first use on the loop.
+    var made: RouterCore?
+    var sources: [TrackID: Source] = [:]
+    /// Who elsewhere gets which track, under which label.
+    var pipedOut: [TrackID: [PipePeer: (PipeTransport, UInt32)]] = [:]
+    /// Tracks whose pipe is being asked for, and who waits for it besides the first.
+    var opening: Set<TrackID> = []
+    var waiting: [TrackID: [CheckedContinuation<Void, Never>]] = [:]
+    private var closed = false
+
+    init(system: ClusterSystem, room: RoomID, plane: MediaPlane, random: any RandomSource) {
+        actorSystem = system
+        roomID = room
+        self.plane = plane
+        media = plane.media
+        pipes = plane.pipes
+        self.random = random
+    }
+
+    nonisolated func address(of plane: MediaPlane) -> RouterAddress {
+        RouterAddress(actor: id, node: actorSystem.node, incarnation: actorSystem.incarnation, loop: plane.index)
+    }
+    var address: RouterAddress { address(of: plane) }
+
+    func core() throws -> RouterCore {
+        if let made { return made }
+        guard !closed else { throw ServiceError(.unavailable, code: "router_closed", message: "nobody of the room is left at this node; try again") }
+        let core = try media.makeRouter(configuration: RouterConfiguration(feedbackSSRC: UInt32(truncatingIfNeeded: random.next()) | 1, cname: random.token(12)))
+        made = core
+        return core
+    }
+
+    // MARK: Peers
+
+    func addPeer(_ configuration: PeerSessionConfiguration, onNotice: @escaping @Sendable (PeerNotice) -> Void) throws -> TransportIndex {
+        try media.addPeer(router: core(), configuration: configuration) { event in
+            switch event {
+            case .connected: onNotice(.connected)
+            case .selected: break
+            case .closed(let reason): onNotice(.closed("\(reason)"))
+            }
+        }
+    }
+    func setRemote(_ transport: TransportIndex, _ remote: RemoteTransport) throws {
+        try media.setRemote(
+            transport, ufrag: remote.iceUfrag, password: remote.icePassword, fingerprintAlgorithm: remote.fingerprintAlgorithm, fingerprint: remote.fingerprint)
+    }
+    func removePeer(_ transport: TransportIndex, tracks: [TrackID]) async {
+        for track in tracks { unpublish(track) }
+        for track in sources.keys.sorted() { await release(track, .peer(transport)) }
+        media.removePeer(transport)
+    }
+
+    // MARK: Publishing
+
+    func publish(_ track: TrackID, from transport: TransportIndex, _ section: InboundMedia, muted: Bool) throws {
+        let core = try core()
+        let configuration = InboundConfiguration(section, transport: transport)
+        let inbound = core.addInbound(configuration)
+        core.setMuted(inbound, muted)
+        sources[track] = Source(inbound: inbound, configuration: configuration, origin: .peer)
+    }
+    func updateInbound(_ track: TrackID, _ section: InboundMedia) {
+        guard var source = sources[track] else { return }
+        source.configuration = InboundConfiguration(section, transport: source.configuration.transport)
+        made?.updateInbound(source.inbound, source.configuration)
+        sources[track] = source
+    }
+    func unpublish(_ track: TrackID) {
+        guard let source = sources[track], case .peer = source.origin else { return }
+        sources[track] = nil
+        made?.removeInbound(source.inbound)
+        for (pipe, streamID) in (pipedOut.removeValue(forKey: track) ?? [:]).values { media.unbindPipeStream(streamID, of: pipe) }
+    }
+    func setMuted(_ track: TrackID, _ muted: Bool) {
+        guard let source = sources[track] else { return }
+        made?.setMuted(source.inbound, muted)
+    }
+
+    // MARK: Subscribing
+
+    func subscribe(_ publication: Publication, to transport: TransportIndex, _ outbound: OutboundMedia) async throws {
+        try await require(publication)
+        guard let source = sources[publication.info.trackID], source.outbound[.peer(transport)] == nil,
+              let codec = source.configuration.codecs.first?.codec else { return }
+        let sink = PeerSink(
+            ssrc: outbound.ssrc, rtxSSRC: outbound.rtxSSRC, codec: codec, payloadType: outbound.payloadType, rtxPayloadType: outbound.rtxPayloadType,
+            extensions: outbound.extensions, mid: outbound.mid, cname: publication.info.participantID.rawValue,
+            firstSequence: UInt16(truncatingIfNeeded: random.next() & 0x7FFF))
+        add(.peer(transport), OutboundConfiguration(transport: transport, sink: .peer(sink)), to: publication.info.trackID)
+    }
+    func unsubscribe(_ track: TrackID, from transport: TransportIndex) async { await release(track, .peer(transport)) }
+
+    /// Makes the track's packets arrive here. - Returns: how they look.
+    func reach(_ publication: Publication) async throws -> InboundConfiguration {
+        try await require(publication)
+        guard let source = sources[publication.info.trackID] else {
+            throw ServiceError(.notFound, code: "unknown_track", message: "the track ended meanwhile")
+        }
+        return source.configuration
+    }
+    /// Every packet of the track, untouched, into the loop's journal ring.
+    func tap(_ publication: Publication, tag: UInt32) async throws {
+        try await require(publication)
+        add(.tap(tag), OutboundConfiguration(transport: try plane.tap(), sink: .tap(tag: tag)), to: publication.info.trackID)
+    }
+    func untap(_ track: TrackID, tag: UInt32) async { await release(track, .tap(tag)) }
+
+    func add(_ destination: Destination, _ configuration: OutboundConfiguration, to track: TrackID) {
+        guard let source = sources[track], let outbound = made?.addOutbound(of: source.inbound, configuration) else { return }
+        sources[track]?.outbound[destination] = outbound
+    }
+    func drop(_ track: TrackID, _ destination: Destination) {
+        guard let outbound = sources[track]?.outbound.removeValue(forKey: destination) else { return }
+        made?.removeOutbound(outbound)
+    }
+    func release(_ track: TrackID, _ destination: Destination) async {
+        drop(track, destination)
+        await giveBackIfUnwanted(track)
+    }
+
+    /// Nobody of the room is left at this node.
+    func close() async {
+        guard !closed else { return }
+        closed = true
+        for track in sources.keys.sorted() {
+            sources[track]?.outbound = [:]
+            if case .peer = sources[track]?.origin { unpublish(track) } else { await giveBackIfUnwanted(track) }
+        }
+        if let made { media.removeRouter(made) }
+        made = nil
+    }
+}
+
+extension InboundConfiguration {
+    /// What SDP settled about a publisher's section.
+    init(_ section: InboundMedia, transport: TransportIndex) {
+        self.init(
+            transport: transport, kind: section.kind == .audio ? .audio : .video, mid: section.mid,
+            codecs: section.codecs.map { PayloadMapping(payloadType: $0.payloadType, codec: $0.codec, rtxPayloadType: $0.rtxPayloadType) },
+            extensions: section.extensions,
+            encodings: section.encodings.map { EncodingDescription(rid: $0.rid, ssrc: $0.ssrc, rtxSSRC: $0.rtxSSRC) })
+    }
+}

@@ -1,0 +1,38 @@
+// What every actor of the conference is given: nothing is reached for globally.
+import Cluster
+import Contracts
+import EventLoop
+import Primitives
+
+package enum LogLevel: String, Sendable { case debug, info, warning, error }
+
+/// The surroundings of the conference's actors on one node. Made once by the node; shared, immutable.
+package final class ConferenceContext: Sendable {
+    package typealias Logger = @Sendable (LogLevel, _ event: String, _ fields: [String: String]) -> Void
+
+    package let system: ClusterSystem
+    /// The node's control loop: every actor but Routers lives here.
+    package let loop: any Loop
+    package let rooms: any RoomStore
+    package let recordings: any RecordingStore
+    package let random: any RandomSource
+    package let edge: Edge
+    package let log: Logger
+
+    package init(system: ClusterSystem, loop: any Loop, rooms: any RoomStore, recordings: any RecordingStore, random: any RandomSource, edge: Edge, log: @escaping Logger) {
+        self.system = system; self.loop = loop; self.rooms = rooms; self.recordings = recordings
+        self.random = random; self.edge = edge; self.log = log
+    }
+
+    func room(_ id: RoomID) -> Room { system.reference(Room.self, kind: Room.kind, key: id.rawValue) }
+    func recording(_ id: RecordingID) -> Recording { system.reference(Recording.self, kind: Recording.kind, key: id.rawValue) }
+}
+
+/// Where a recorder keeps its journals and what finishes them.
+package struct RecorderSettings: Sendable {
+    /// Root of the local object storage; recordings lie under `rooms/{room}/{recording}/`.
+    package var storageRoot: String
+    /// Path of the `troupe-media` executable.
+    package var mediaWorker: String
+    package init(storageRoot: String, mediaWorker: String) { self.storageRoot = storageRoot; self.mediaWorker = mediaWorker }
+}

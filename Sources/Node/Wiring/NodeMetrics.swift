@@ -1,0 +1,80 @@
+// What a node tells of itself: readiness and Prometheus text.
+internal import Cluster
+internal import Conference
+internal import EventLoop
+internal import Gateway
+internal import Primitives
+internal import Transport
+
+/// Confined to the control loop.
+final class NodeMetrics: @unchecked Sendable {
+    private let environment: NodeEnvironment
+    private let system: ClusterSystem
+    private let edge: Edge
+    private let media: [MediaLoop]
+    private let recorder: Recorder?
+    /// Set once, before the first request can come.
+    var gateway: Gateway?
+
+    init(environment: NodeEnvironment, system: ClusterSystem, edge: Edge, media: [MediaLoop], recorder: Recorder?) {
+        self.environment = environment; self.system = system; self.edge = edge; self.media = media; self.recorder = recorder
+    }
+
+    var hooks: GatewayHooks {
+        let log = environment.log
+        return GatewayHooks(
+            ready: { .init(isReady: true) }, metrics: { [self] in await text() },
+            log: { line in log.write(LogLevel(rawValue: line.level.rawValue) ?? .info, line.message, line.fields.sorted { $0.key < $1.key }) })
+    }
+
+    private func text() async -> String {
+        var text = MetricsText()
+        ProcessMetrics.add(to: &text, version: Release.version, startedAt: Double(environment.startedAt.microseconds) / 1e6)
+        text.add("troupe_participants", .gauge, "Participants attached to this node.", Double(edge.participantCount))
+        text.add("troupe_rooms", .gauge, "Rooms with a Router on this node.", Double(edge.roomCount))
+        text.add("troupe_members", .gauge, "Nodes this node sees up, itself among them.", Double(system.members().count))
+        var counters: [(loop: String, TransportCounters)] = []
+        for (index, loop) in media.enumerated() { counters.append((String(index), await loop.snapshot())) }
+        func add(_ name: String, _ help: String, _ value: (TransportCounters) -> UInt64) {
+            text.add(name, .counter, help, counters.map { .init(["loop": $0.loop], Double(value($0.1))) })
+        }
+        add("troupe_media_datagrams_received_total", "Datagrams on media ports.") { $0.datagramsIn }
+        add("troupe_media_datagrams_sent_total", "Datagrams to peers.") { $0.datagramsOut }
+        add("troupe_media_bytes_received_total", "Bytes on media ports.") { $0.bytesIn }
+        add("troupe_media_bytes_sent_total", "Bytes to peers.") { $0.bytesOut }
+        add("troupe_pipe_packets_received_total", "Packets from other nodes' media loops.") { $0.pipePacketsIn }
+        add("troupe_pipe_packets_sent_total", "Packets to other nodes' media loops.") { $0.pipePacketsOut }
+        add("troupe_pipe_bytes_received_total", "Bytes from other nodes' media loops.") { $0.pipeBytesIn }
+        add("troupe_pipe_bytes_sent_total", "Bytes to other nodes' media loops.") { $0.pipeBytesOut }
+        add("troupe_tap_packets_total", "Packets handed to journals.") { $0.tapPackets }
+        text.add("troupe_media_dropped_total", .counter, "Datagrams and packets dropped, by reason.", counters.flatMap { loop, counters in
+            TransportDrop.allCases.map { .init(["loop": loop, "reason": "\($0)"], Double(counters.drops($0))) }
+        })
+        if let journals = recorder?.journals.snapshot {
+            text.add("troupe_journal_packets_total", .counter, "Packets written to journals.", Double(journals.packets))
+            text.add("troupe_journal_bytes_total", .counter, "Bytes written to journals.", Double(journals.bytes))
+            text.add("troupe_journal_lost_total", .counter, "Packets lost before a journal, by cause.", [
+                .init(["cause": "ring_full"], Double(journals.ringFull)), .init(["cause": "disk"], Double(journals.lost)),
+            ])
+            text.add("troupe_journal_open_tracks", .gauge, "Tracks being captured.", Double(journals.openTracks))
+        }
+        if let gateway { text.append(gateway.metrics()) }
+        return text.text
+    }
+}
+
+extension GatewayConfiguration {
+    init(_ environment: NodeEnvironment) {
+        let topology = environment.topology, node = environment.node
+        self.init(
+            node: node.name, region: node.region, roles: node.roles.map(\.rawValue).sorted(), version: Release.version,
+            bind: node.listenAddress(port: node.httpPort) ?? SocketAddress(ipv4: 0x7F00_0001, port: node.httpPort),
+            tls: environment.httpsFiles.map { TLSFiles(certificate: $0.certificate, privateKey: $0.key) }, publicURL: topology.publicURL, origins: topology.allowedOrigins,
+            keys: environment.keys.keys.map { APIKey(id: $0.id, secret: $0.secret) }, studioDirectory: ProgramFolder.studio(topology.studioFolder),
+            mediaDirectory: topology.storageFolder)
+    }
+}
+
+extension LogLevel {
+    init(_ level: Conference.LogLevel) { self = LogLevel(rawValue: level.rawValue) ?? .info }
+}

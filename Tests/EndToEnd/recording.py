@@ -1,0 +1,106 @@
+# timeout: 240
+"""The host records 20 s of two people on two nodes; every track is a playable file, on one time zero. A killed recorder finishes after its restart."""
+import json
+import time
+
+import _media
+from _chromium import Person, chromium
+from _cluster import Cluster, until
+
+
+def recordings_of(node, room, token):
+    status, answer = node.get(f"/api/recordings?roomId={room}", token=token)
+    assert status == 200, answer
+    return answer["recordings"]
+
+
+def credential(person):
+    return person.page.evaluate("JSON.parse(sessionStorage.getItem('troupe.room.' + location.pathname.split('/')[2]))")
+
+
+def wait_state(person, state, seconds):
+    until(f"{person.name} is told `{state}`", lambda: person.page.evaluate("document.body.dataset.recording") == state, seconds)
+
+
+def check_files(cluster, room, recording, seconds, people):
+    folder = cluster.storage / "rooms" / room / recording["recording_id"]
+    metadata = json.loads((folder / "metadata.json").read_text())
+    assert (folder / "timeline.json").exists()
+    assert len(recording["tracks"]) == 2 * people, recording["tracks"]
+    starts = {}
+    for track in recording["tracks"]:
+        path = next((folder / "tracks" / track["peer_id"]).glob(f"{track['track_id']}.*"))
+        found = _media.probe(path)
+        assert found["codec"] == {"video": "vp8", "audio": "opus"}[track["kind"]], found
+        covered = track["start"] + track["duration"]
+        assert abs(covered - seconds) <= 0.5, f"{track['kind']} of {track['name']} ends at {covered:.2f} s of {seconds:.2f}"
+        errors = _media.decode_errors(path)
+        assert not errors, f"{path}: {errors[:600]}"
+        starts.setdefault(track["peer_id"], {})[track["kind"]] = track["start"]
+    for peer, kinds in starts.items():
+        assert abs(kinds["video"] - kinds["audio"]) <= 0.5, (peer, kinds)
+    return metadata
+
+
+def record_twenty_seconds(cluster, ada, ben, room):
+    node = cluster["n1"]
+    ada.page.click("#record")
+    wait_state(ada, "recording", 15)
+    wait_state(ben, "recording", 5)
+    began = time.monotonic()
+    ada.page.wait_for_timeout(20000)
+    ada.page.click("#record")
+    seconds = time.monotonic() - began
+    wait_state(ben, "ready", 40)
+    token = credential(ada)["token"]
+    [recording] = recordings_of(cluster["n2"], room, token)
+    assert recording["state"] == "ready" and recording["size"] > 0, recording
+    assert abs(recording["duration"] - seconds) <= 0.5, (recording["duration"], seconds)
+    check_files(cluster, room, recording, recording["duration"], 2)
+    url = recording["tracks"][0]["url"]
+    path = url if url.startswith("/") else "/" + url.split("/", 3)[3]
+    status, content = node.get(path, raw=True, headers={"Range": "bytes=0-99"})
+    assert status == 206 and len(content) == 100, status
+    assert node.get(path[:-4] + "0000", raw=True)[0] in (401, 403), "a changed signature opens nothing"
+    status, answer = node.get(f"/recording/{recording['recording_id']}")
+    assert status in (401, 403), answer
+
+
+def recorder_killed_and_restarted(cluster, ada, room):
+    token = credential(ada)["token"]
+    ada.page.click("#record")
+    wait_state(ada, "recording", 15)
+    [running] = [r for r in recordings_of(cluster["n1"], room, token) if r["state"] == "recording"]
+    ada.page.wait_for_timeout(10000)
+    recorder = cluster["n3"]
+    recorder.kill()
+    ada.page.wait_for_timeout(1000)
+    assert ada.receiving(), "the room goes on"
+    recorder.start().ready()
+
+    def finished():
+        [recording] = [r for r in recordings_of(cluster["n1"], room, token) if r["recording_id"] == running["recording_id"]]
+        assert recording["state"] != "failed", recording
+        return recording if recording["state"] == "ready" else None
+    recording = until("the same recording becomes ready, unasked", finished, 40)
+    assert recording["duration"] >= 9, recording["duration"]
+    for track in recording["tracks"]:
+        assert track["start"] + track["duration"] >= 9, track
+
+
+def main():
+    roles = {"n1": ["edge", "room"], "n2": ["edge", "room"], "n3": ["recorder"]}
+    with Cluster(roles) as cluster, chromium() as browser:
+        ada, ben = Person(browser, "Ada"), Person(browser, "Ben")
+        room = ada.create_room(cluster["n1"], "Recorded")
+        ben.join_room(cluster["n2"], room)
+        ada.wait_receiving()
+        ben.wait_receiving()
+        record_twenty_seconds(cluster, ada, ben, room)
+        recorder_killed_and_restarted(cluster, ada, room)
+        page = ada.context.new_page()
+        page.goto(f"{cluster['n2'].url}/recordings")
+    print("two recordings, one through its recorder's death")
+
+
+main()
