@@ -58,7 +58,7 @@ export const clock = (seconds) => {
 export async function showNode(api) {
   try {
     const node = await api.node();
-    byId("node-name").textContent = node.name;
+    byId("node-name").textContent = node.node;
     byId("node").hidden = false;
   } catch { /* the page works without saying where it came from */ }
 }
