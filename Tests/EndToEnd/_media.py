@@ -15,7 +15,7 @@ def probe(path):
 
 def decode_errors(path):
     """What a decoder complains of from the first to the last byte."""
-    run = subprocess.run(["ffmpeg", "-v", "warning", "-xerror", "-i", str(path), "-f", "null", "-"], capture_output=True, text=True)
+    run = subprocess.run(["ffmpeg", "-v", "warning", "-xerror", "-i", str(path), "-fps_mode", "passthrough", "-enc_time_base", "1:1000000", "-f", "null", "-"], capture_output=True, text=True)
     return (run.stderr.strip() or f"exit {run.returncode}") if run.returncode or run.stderr.strip() else ""
 
 

@@ -30,7 +30,6 @@ export class Peer extends EventTarget {
     };
     this.pc.onconnectionstatechange = () => {
       this.dispatchEvent(new CustomEvent("state", { detail: this.pc.connectionState }));
-      if (this.pc.connectionState === "failed") this.pc.restartIce();
     };
   }
 

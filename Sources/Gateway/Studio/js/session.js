@@ -68,7 +68,11 @@ class Session {
     for (const participant of message.participants) this.joined(participant, true);
     this.peer = new Peer(this.signalling);
     this.peer.addEventListener("track", (event) => this.trackReceived(event.detail));
-    this.peer.addEventListener("state", (event) => { document.body.dataset.media = event.detail; });
+    this.peer.addEventListener("state", (event) => {
+      document.body.dataset.media = event.detail;
+      // The node has given the transport up as well by then: only a new one helps.
+      if (event.detail === "failed") this.signalling.reopen();
+    });
     for (const publication of message.publications) this.published(publication);
     if (message.recording) this.recording(message.recording); else this.recording(null);
     this.publishDevices();

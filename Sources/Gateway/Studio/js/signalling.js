@@ -74,6 +74,9 @@ export class Signalling extends EventTarget {
     setTimeout(() => { if (!this.closed) this.open(); }, delay);
   }
 
+  /** Drops the connection and comes back: the answer is a fresh `welcome`. */
+  reopen() { this.socket?.close(4000); }
+
   close() {
     this.closed = true;
     this.send({ type: "bye" });
