@@ -134,7 +134,7 @@ extension MediaLoop {
     package func selectedAddress(_ index: TransportIndex) -> SocketAddress? { peers[index]?.selected }
     package func isConnected(_ index: TransportIndex) -> Bool { slot(index)?.pointee.isKeyed ?? false }
 
-    /// Says goodbye and forgets the peer; no event follows. Its router's tracks are the caller's to remove, before.
+    /// Says goodbye and forgets the peer with every track that came from or went to it; no event follows.
     package func removePeer(_ index: TransportIndex) {
         guard let peer = peers[index] else { return }
         peer.onEvent = nil
@@ -163,7 +163,9 @@ extension MediaLoop {
         guard let free = freeSlots.pop() else { throw .full(limit: Limits.transports) }
         return free
     }
+    /// Routers forget the number first: it will be a stranger's one day.
     private func freeSlot(_ index: TransportIndex) {
+        for entry in routers.values { entry.core.removeTransport(index) }
         (slots + Int(index)).forgetStreams()
         slots[Int(index)] = TransportSlot()
         _ = freeSlots.push(index)

@@ -69,8 +69,10 @@ final class Collector: PacketSink, @unchecked Sendable {
     var packets: [Packet] = []
     var keep = true
     var total = 0
+    var mediaTotal = 0
     func receive(_ packet: UnsafeRawBufferPointer, isRTCP: Bool, from: TransportIndex, receivedAt: Int64, now: Instant) {
         total += 1
+        if !isRTCP { mediaTotal += 1 }
         if keep { packets.append(Packet(bytes: Array(packet), isRTCP: isRTCP, receivedAt: receivedAt, from: from)) }
     }
     var media: [[UInt8]] { packets.filter { !$0.isRTCP }.map(\.bytes) }

@@ -8,8 +8,8 @@ import Testing
 final class LibraryCipher {
     private let session: srtp_t
     init(profile: SRTPProfile, keyAndSalt: [UInt8]) throws {
-        _ = try SRTPReceiver(profile: profile, keyAndSalt: keyAndSalt) // initialises the library
-        var policy = SRTPReceiver.policy(profile), key = keyAndSalt, created: srtp_t?
+        _ = try LibrarySRTPReceiver(profile: profile, keyAndSalt: keyAndSalt) // initialises the library
+        var policy = LibrarySRTPReceiver.policy(profile), key = keyAndSalt, created: srtp_t?
         let status = key.withUnsafeMutableBufferPointer {
             policy.ssrc.type = ssrc_any_outbound
             policy.key = $0.baseAddress
@@ -111,6 +111,55 @@ func masterKey(_ profile: SRTPProfile, seed: UInt64) -> [UInt8] {
             let (length, wire) = sender.sealedRTCP(packet)
             #expect(length == packet.count + profile.rtcpTrailerLength)
             #expect(wire == library.protectRTCP(packet), "\(words) words")
+        }
+    }
+
+    /// Our receiver and libsrtp2's say the same of every packet: late ones, repeated ones, forged ones, through rollover.
+    @Test(arguments: SRTPProfile.allCases, [0, 1, 32767, 32768, 65534, 65535] as [UInt16])
+    func receiversAgree(profile: SRTPProfile, start: UInt16) throws {
+        var random = SplitMix64(seed: UInt64(start) + 77)
+        let key = masterKey(profile, seed: 8)
+        let library = try LibraryCipher(profile: profile, keyAndSalt: key)
+        let ours = try SRTPReceiver(profile: profile, keyAndSalt: key, maxStreams: 3), theirs = try SRTPReceiver(profile: profile, keyAndSalt: key, maxStreams: 3, engine: .libsrtp2)
+        var sent: [[UInt8]] = []
+        var index = [UInt64](repeating: UInt64(start), count: 4)
+        for step in 0..<900 {
+            let stream = Int(random.next() % 4)
+            index[stream] += random.next() % 15 == 0 ? 1 + random.next() % 9000 : 1
+            let packet = TestPacket(
+                sequence: UInt16(truncatingIfNeeded: index[stream]), ssrc: UInt32(stream), payloadLength: Int(random.next() % 60), csrcs: Int(random.next() % 3),
+                extensionWords: random.next() % 2 == 0 ? nil : 1, random: &random)
+            sent.append(try #require(library.protect(packet.header + packet.payload)))
+            // Some are held back and come late, some twice.
+            var arrivals: [[UInt8]] = step % 5 == 0 ? [] : [sent.last!]
+            if random.next() % 3 == 0 { arrivals.append(sent[Int(random.next() % UInt64(sent.count))]) }
+            if random.next() % 9 == 0 {
+                var forged = sent.last!
+                forged[Int(random.next() % UInt64(forged.count))] ^= 1 << UInt8(random.next() % 8)
+                arrivals.append(forged)
+            }
+            for arrival in arrivals {
+                let (mine, plain) = ours.opened(arrival), (length, expected) = theirs.opened(arrival)
+                #expect((mine > 0) == (length > 0), "step \(step): \(mine) and \(length)")
+                if length > 0 { #expect(plain == expected) }
+            }
+        }
+    }
+    @Test(arguments: SRTPProfile.allCases)
+    func receiversAgreeOnRTCP(profile: SRTPProfile) throws {
+        let key = masterKey(profile, seed: 21), random = SeededRandom(seed: 23)
+        let library = try LibraryCipher(profile: profile, keyAndSalt: key)
+        let ours = try SRTPReceiver(profile: profile, keyAndSalt: key)
+        for words in [1, 2, 6, 12, 300] {
+            let packet = hex("80c900") + [UInt8(words & 255)] + hex("01020304") + random.bytes(words * 4 - 4)
+            let wire = try #require(library.protectRTCP(packet))
+            for i in wire.indices {
+                var forged = wire
+                forged[i] ^= 0x10
+                #expect(ours.openedRTCP(forged).length < 0, "byte \(i)")
+            }
+            #expect(ours.openedRTCP(wire).bytes == packet)
+            #expect(ours.openedRTCP(wire).length == SRTPDrop.replayed.rawValue)
         }
     }
 }
