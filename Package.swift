@@ -58,7 +58,7 @@ let package = Package(
         tests("Primitives", ["Primitives"]),
         tests("RTP", ["RTP", "Primitives"]),
         tests("WebRTC", ["WebRTC", "RTP", "Primitives", "CSRTP", "COpenSSL"]),
-        tests("Forwarding", ["Forwarding", "RTP", "Primitives"]),
+        tests("Forwarding", ["Forwarding", "RTP", "Primitives", "CAllocationCounter"]),
         tests("Capture", ["Capture", "RTP", "Primitives"]),
         tests("EventLoop", ["EventLoop", "Primitives"]),
         tests("Transport", ["Transport", "EventLoop", "WebRTC", "Forwarding", "RTP", "Primitives", "CShims", "CAllocationCounter"]),

@@ -63,9 +63,11 @@ struct NackScheduler {
             return .outage
         }
         let due = now + Limits.reordering
-        for i in 0..<gap {
-            missing[count] = Missing(number: highest &+ 1 &+ i, dueAt: due)
+        var lost = highest &+ 1
+        while lost < number {
+            missing[count] = Missing(number: lost, dueAt: due)
             count += 1
+            lost &+= 1
         }
         deadline = min(deadline ?? due, due)
         return .gap(Int(gap))

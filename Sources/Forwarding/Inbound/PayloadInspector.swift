@@ -16,7 +16,7 @@ enum PayloadInspector {
             return facts
         }
         switch codec {
-        case .opus: facts.flags.formUnion([.keyFrame, .startsFrame])
+        case .opus: facts.flags.insert(.startsKeyFrame)
         case .vp8: readVP8(header.payload, into: &facts)
         case .vp9: readVP9(header.payload, into: &facts)
         case .h264: readH264(header.payload, into: &facts)
@@ -34,7 +34,8 @@ enum PayloadInspector {
         if vp8.isLayerSync { facts.flags.insert(.layerSync) }
         if let id = vp8.pictureID {
             facts.pictureID = id
-            facts.flags.insert(vp8.isLongPictureID ? [.pictureID, .longPictureID] : .pictureID)
+            facts.flags.insert(.pictureID)
+            if vp8.isLongPictureID { facts.flags.insert(.longPictureID) }
         }
         if let index = vp8.tl0PictureIndex {
             facts.tl0PictureIndex = index
@@ -50,7 +51,7 @@ enum PayloadInspector {
     }
     private static func readH264(_ payload: UnsafeRawBufferPointer, into facts: inout PacketFacts) {
         guard let h264 = try? H264Payload(payload) else { return }
-        if h264.isKeyFrame { facts.flags.formUnion([.keyFrame, .startsFrame]) }
+        if h264.isKeyFrame { facts.flags.insert(.startsKeyFrame) }
     }
     private static func readAV1(_ payload: UnsafeRawBufferPointer, into facts: inout PacketFacts) {
         guard let av1 = try? AV1Payload(payload) else { return }

@@ -78,7 +78,7 @@ struct NumberLine {
     }
     private mutating func clear(from first: UInt64, count: UInt64) {
         var n = first
-        for _ in 0..<count { droppedBits[Self.word(n)] &= ~Self.bit(n); n &+= 1 }
+        while n < first &+ count { droppedBits[Self.word(n)] &= ~Self.bit(n); n &+= 1 }
     }
     private static func word(_ number: UInt64) -> Int { Int(number >> 6 & 7) }
     private static func bit(_ number: UInt64) -> UInt64 { 1 << (number & 63) }

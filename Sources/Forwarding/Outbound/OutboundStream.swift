@@ -161,7 +161,7 @@ struct OutboundStream {
         guard let packet = cache.find(sent.pointee.number) else { return drop(.resendUnknown, context) }
         guard SentHistory.admitsResend(sent, roundTrip: roundTrip, now: context.now) else { return drop(.resendTooSoon, context) }
         let facts = packet.pointee.facts, hasRTX = peer.pointee.profile.pointee.hasRTX
-        let rewrites = facts.codec == .vp8 && (facts.flags.contains(.pictureID) || facts.flags.contains(.tl0PictureIndex))
+        let rewrites = facts.codec.is(.vp8) && (facts.flags.contains(.pictureID) || facts.flags.contains(.tl0PictureIndex))
         guard let layout = HeaderRewriter.write(
             packet, cache.bytes(of: packet), as: sent.pointee, timestamp: facts.timestamp &+ offset, rewritesPicture: rewrites, profile: peer.pointee.profile,
             rtxSequence: hasRTX ? peer.pointee.nextRTXSequence() : nil, to: target.pointee.wire, capacity: SendBatch.Limits.payloadBytes)

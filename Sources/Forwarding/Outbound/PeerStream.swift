@@ -58,7 +58,7 @@ struct PeerStream {
     mutating func splice(_ packet: UnsafePointer<CachedPacket>, encoding: UInt8, generation: UInt8, old: ClockReference?, new: ClockReference?, now: Instant) {
         let facts = packet.pointee.facts
         sequences.begin(at: packet.pointee.number, as: hasBegun ? sequences.highestOut &+ 1 : UInt64(profile.pointee.firstSequence) | 1 << 16)
-        if facts.codec == .vp8 { pictures.splice(at: facts) }
+        if facts.codec.is(.vp8) { pictures.splice(at: facts) }
         if !(hasBegun && self.encoding == encoding && self.generation == generation) {
             timestamps.begin(at: facts.timestamp, clockRate: facts.codec.clockRate, old: old, new: new, now: now)
         }
@@ -71,16 +71,16 @@ struct PeerStream {
     /// A packet of the encoding being sent.
     @inline(__always) mutating func step(_ packet: UnsafePointer<CachedPacket>, now: Instant) -> Verdict {
         let number = packet.pointee.number, facts = packet.pointee.facts
-        guard facts.codec == profile.pointee.codec else { return .skip(.codecMismatch) }
+        guard facts.codec.is(profile.pointee.codec) else { return .skip(.codecMismatch) }
         guard number >= sequences.firstIn else { return .skip(.beforeStart) }
         let isNewest = number > sequences.highestIn
         if facts.flags.contains(.paddingOnly) { return leaveOut(packet, .paddingOnly) }
-        if !temporal.admits(facts, isNewest: isNewest) { return leaveOut(packet, .temporalLayer) }
+        if !facts.codec.is(.opus), !temporal.admits(facts, isNewest: isNewest) { return leaveOut(packet, .temporalLayer) }
         guard let out = sequences.map(number) else { return .skip(.beforeStart) }
         let sequence = UInt16(truncatingIfNeeded: out)
         if !isNewest, let before = history.find(sequence), before.pointee.number == number { return .skip(.alreadySent) }
         var sent = sentPacket(number, sequence, now: now)
-        if facts.codec == .vp8 {
+        if facts.codec.is(.vp8) {
             let picture = pictures.map(facts)
             sent.pictureID = picture.pictureID
             sent.tl0PictureIndex = picture.tl0PictureIndex
@@ -93,7 +93,7 @@ struct PeerStream {
     /// Closes the place of a packet left out, or fills it when it is too late for that.
     private mutating func leaveOut(_ packet: UnsafePointer<CachedPacket>, _ reason: DropReason) -> Verdict {
         let facts = packet.pointee.facts
-        if facts.codec == .vp8, reason == .temporalLayer { pictures.drop(facts) }
+        if facts.codec.is(.vp8), reason == .temporalLayer { pictures.drop(facts) }
         guard let place = sequences.drop(packet.pointee.number) else { return .skip(reason) }
         let sequence = UInt16(truncatingIfNeeded: place)
         if let before = history.find(sequence), before.pointee.number == packet.pointee.number { return .skip(.alreadySent) }
@@ -118,6 +118,6 @@ struct PeerStream {
     }
     /// Whether a packet's descriptor carries numbers that differ from the publisher's.
     @inline(__always) func rewritesPicture(_ facts: PacketFacts) -> Bool {
-        pictures.isShifted && facts.codec == .vp8 && facts.flags.rawValue & (PacketFacts.Flags.pictureID.rawValue | PacketFacts.Flags.tl0PictureIndex.rawValue) != 0
+        pictures.isShifted && facts.codec.is(.vp8) && facts.flags.rawValue & (PacketFacts.Flags.pictureID.rawValue | PacketFacts.Flags.tl0PictureIndex.rawValue) != 0
     }
 }

@@ -1,4 +1,5 @@
 // Which temporal layers of one encoding a subscriber gets.
+internal import RTP
 
 /// Lowers the frame rate by leaving out higher temporal layers. Changes take effect where a frame begins: down at once, up where the
 /// publisher says a receiver may switch. All packets of a frame share its fate, late ones too. A pure value.
@@ -30,7 +31,8 @@ struct TemporalFilter {
     }
 
     private mutating func admitsOther(_ facts: PacketFacts, isNewest: Bool) -> Bool {
-        if let fate = fate(of: facts.timestamp) { return fate }
+        // Only a frame that is not newer than the newest can be known.
+        if count > 0, !facts.timestamp.isNewer(than: timestamps[newest]), let fate = fate(of: facts.timestamp) { return fate }
         if isNewest, current != target, facts.flags.contains(.startsFrame) { move(at: facts) }
         let isAdmitted = facts.temporalID <= current
         record(facts.timestamp, isAdmitted)
@@ -41,7 +43,7 @@ struct TemporalFilter {
             current = target
         } else if facts.flags.contains(.layerSync) {
             // RFC 9628 §4.2, U: every higher layer may follow. RFC 7741 §4.2, Y: this frame needs the base layer only.
-            if facts.codec == .vp9 { current = target } else if facts.temporalID > current { current = min(facts.temporalID, target) }
+            if facts.codec.is(.vp9) { current = target } else if facts.temporalID > current { current = min(facts.temporalID, target) }
         }
     }
     private func fate(of timestamp: UInt32) -> Bool? {

@@ -42,8 +42,12 @@ package final class SendBatch {
     }
     package let capacity: Int
     package let packets: UnsafeMutablePointer<ForwardedPacket>
-    /// Packets to send: `packets[0 ..< count]`.
-    package var count = 0
+    /// Packets to send: `packets[0 ..< count]`. Behind a pointer: a stored class property costs an exclusivity check at every access.
+    package var count: Int {
+        get { counter.pointee }
+        set { counter.pointee = newValue }
+    }
+    private let counter: UnsafeMutablePointer<Int>
     private let storage: UnsafeMutableRawPointer
 
     package init(capacity: Int = Limits.capacity) {
@@ -51,6 +55,8 @@ package final class SendBatch {
         self.capacity = capacity
         storage = .allocate(byteCount: capacity * Limits.wireBytes, alignment: 64)
         packets = .allocate(capacity: capacity)
+        counter = .allocate(capacity: 1)
+        counter.initialize(to: 0)
         for i in 0..<capacity {
             (packets + i).initialize(to: ForwardedPacket(
                 kind: .rtp, transport: -1, stream: -1, ssrc: 0, wire: storage + i * Limits.wireBytes, headerLength: 0, prefixLength: 0,
@@ -58,6 +64,7 @@ package final class SendBatch {
         }
     }
     deinit {
+        counter.deallocate()
         packets.deallocate()
         storage.deallocate()
     }

@@ -32,7 +32,8 @@ package struct VP8Descriptor: Equatable, Sendable {
     package static func parse(_ bytes: UnsafeRawBufferPointer) throws(PayloadParseError) -> VP8Descriptor { try VP8Descriptor(bytes) }
 
     package init(_ bytes: UnsafeRawBufferPointer) throws(PayloadParseError) {
-        guard let first = bytes.first else { throw .empty }
+        guard !bytes.isEmpty else { throw .empty }
+        let first = bytes[0]
         isNonReference = first & 0x20 != 0
         partition = first & 0x07
         startsFrame = first & 0x10 != 0 && partition == 0
