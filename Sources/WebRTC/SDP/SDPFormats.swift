@@ -1,6 +1,6 @@
 // Which payload types and header extensions of a section we carry.
 internal import Primitives
-internal import RTP
+package import RTP
 
 /// `a=fmtp` parameters: "name=value;name=value".
 struct FormatParameters {
@@ -77,7 +77,7 @@ private enum H264Profile: Int {
 
 extension SDP.Media {
     /// Every payload type of a codec we know, in the peer's order.
-    var configurations: [NegotiatedCodec] {
+    package var configurations: [NegotiatedCodec] {
         guard let kind = kind.codecKind else { return [] }
         let retransmissions = retransmissionPayloadTypes
         return formats.compactMap { format in
@@ -89,7 +89,7 @@ extension SDP.Media {
         }
     }
     /// What we accept of them: the best configuration of each codec.
-    var acceptableCodecs: [NegotiatedCodec] {
+    package var acceptableCodecs: [NegotiatedCodec] {
         let all = configurations
         var best: [Codec: (payloadType: UInt8, rank: Int)] = [:]
         for item in all {
@@ -137,7 +137,7 @@ extension SDP.Media {
         default: []
         }
     }
-    func offersFeedback(_ value: String, payloadType: UInt8) -> Bool {
+    package func offersFeedback(_ value: String, payloadType: UInt8) -> Bool {
         feedback.contains { $0.value == value && ($0.payloadType ?? payloadType) == payloadType }
     }
 
@@ -158,7 +158,7 @@ extension SDP.Media {
     }
 
     /// Encodings by RID; by SSRC where there are none. Firefox gives SSRCs beside RIDs without saying which belong together.
-    var sentEncodings: [InboundEncoding] {
+    package var sentEncodings: [InboundEncoding] {
         let ids = sentRIDs
         if !ids.isEmpty { return ids.map { InboundEncoding(rid: $0) } }
         var repairs: [UInt32: UInt32] = [:]

@@ -1,7 +1,7 @@
 import Primitives
 import RTP
 import Testing
-@testable import WebRTC
+import WebRTC
 
 let serverFingerprint = Array(repeating: "AB", count: 32).joined(separator: ":")
 let clientFingerprint = Array(repeating: "CD", count: 32).joined(separator: ":")

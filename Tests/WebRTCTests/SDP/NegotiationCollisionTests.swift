@@ -1,7 +1,7 @@
 import Primitives
 import RTP
 import Testing
-@testable import WebRTC
+import WebRTC
 
 @Suite struct CollisionTests {
     @Test func serverGivesWayAndOffersAgain() throws {
