@@ -62,7 +62,8 @@ struct Packetiser {
         for unit in Synthesis.nalUnits(data) {
             if [6, 7, 8].contains(unit[0] & 0x1F), unit.count < 500 { sets.append(unit); continue }
             if !sets.isEmpty {
-                out.append([24 | 0x60] + sets.flatMap { [UInt8($0.count >> 8), UInt8($0.count & 255)] + $0 })
+                let units = sets.flatMap { set -> [UInt8] in [UInt8(set.count >> 8), UInt8(set.count & 255)] + set }
+                out.append([24 | 0x60] + units)
                 sets = []
             }
             if unit.count <= payloadBytes { out.append(unit); continue }

@@ -1,0 +1,5 @@
+#pragma once
+// One line for each concern. The module is made of this header, so that a build notices a new one.
+#include "accessible_functions.h"
+#include "loop_thread.h"
+#include "udp.h"

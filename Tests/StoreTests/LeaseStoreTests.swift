@@ -1,0 +1,95 @@
+import Cluster
+import Contracts
+import Primitives
+import Store
+import Testing
+
+@Suite struct Leases {
+    let folder = TemporaryFolder()
+    let store: SQLiteStore
+    init() { store = SQLiteStore(path: folder.database) }
+
+    @Test func everyLifeOfANodeIsNewer() async throws {
+        #expect(try await store.registerNode("node-1", proposed: Incarnation(100)) == Incarnation(100))
+        #expect(try await store.registerNode("node-1", proposed: Incarnation(200)) == Incarnation(200))
+        #expect(try await store.registerNode("node-1", proposed: Incarnation(150)) == Incarnation(201), "the clock went back")
+        #expect(try await store.registerNode("node-1", proposed: Incarnation(201)) == Incarnation(202))
+        await #expect(throws: StoreError.self) { try await store.registerNode("node-1", proposed: Incarnation(.max)) }
+        await store.close()
+    }
+
+    @Test func onlyTheLatestLifeRenews() async throws {
+        let first = try await store.registerNode("node-1", proposed: Incarnation(1))
+        #expect(try await store.renewNode("node-1", incarnation: first))
+        #expect(try await store.renewNode("node-1", incarnation: first))
+        #expect(try await store.nodes() == [NodeLease(node: "node-1", incarnation: first, counter: 2)])
+        let second = try await store.registerNode("node-1", proposed: Incarnation(2))
+        #expect(try await store.renewNode("node-1", incarnation: first) == false)
+        #expect(try await store.renewNode("node-2", incarnation: first) == false)
+        #expect(try await store.nodes() == [NodeLease(node: "node-1", incarnation: second, counter: 0)])
+        await store.close()
+    }
+
+    @Test func aClaimIsTakenByCompareAndSet() async throws {
+        func take(_ node: NodeName, expecting: UInt64) async throws -> ClaimOutcome {
+            try await store.takeClaim(kind: "room", key: "a", by: node, incarnation: Incarnation(7), expecting: Epoch(expecting))
+        }
+        func claim(_ node: NodeName, _ epoch: UInt64, released: Bool = false) -> Claim {
+            Claim(kind: "room", key: "a", node: node, incarnation: Incarnation(7), epoch: Epoch(epoch), isReleased: released)
+        }
+        #expect(try await store.claim(kind: "room", key: "a") == nil)
+        #expect(try await take("node-1", expecting: 0) == .taken(claim("node-1", 1)))
+        #expect(try await take("node-2", expecting: 0) == .conflict(claim("node-1", 1)))
+        #expect(try await take("node-2", expecting: 1) == .taken(claim("node-2", 2)))
+        try await store.releaseClaim(claim("node-1", 1))
+        #expect(try await store.claim(kind: "room", key: "a") == claim("node-2", 2), "an older claim releases nothing")
+        try await store.releaseClaim(claim("node-2", 2))
+        #expect(try await store.claim(kind: "room", key: "a") == claim("node-2", 2, released: true))
+        #expect(try await take("node-3", expecting: 2) == .taken(claim("node-3", 3)), "the epoch goes on growing")
+        #expect(try await store.claim(kind: "recording", key: "a") == nil, "kinds are spaces of their own")
+        await #expect(throws: StoreError.self) { try await store.takeClaim(kind: "x", key: "y", by: "node-1", incarnation: Incarnation(1), expecting: Epoch(.max)) }
+        await store.close()
+    }
+
+    @Test func manyNodesRacingForOneEpochGiveOneOwner() async throws {
+        let stores = [store, SQLiteStore(path: folder.database), SQLiteStore(path: folder.database)]
+        for epoch in UInt64(0)..<8 {
+            let outcomes = try await withThrowingTaskGroup(of: ClaimOutcome.self) { group in
+                for (index, asked) in stores.enumerated() {
+                    group.addTask { try await asked.takeClaim(kind: "room", key: "a", by: NodeName("node-\(index)"), incarnation: Incarnation(1), expecting: Epoch(epoch)) }
+                }
+                return try await group.reduce(into: []) { $0.append($1) }
+            }
+            let owner = try #require(try await store.claim(kind: "room", key: "a"))
+            #expect(owner.epoch == Epoch(epoch + 1))
+            #expect(outcomes.filter { $0 == .taken(owner) }.count == 1)
+            #expect(outcomes.filter { $0 == .conflict(owner) }.count == 2)
+        }
+        for store in stores { await store.close() }
+    }
+
+    /// The simulator's store and this one must mean the same: the same calls, the same answers.
+    @Test(arguments: [1, 2, 3] as [UInt64])
+    func itAnswersAsTheStoreInMemory(seed: UInt64) async throws {
+        var random = SplitMix64(seed: seed)
+        let memory = MemoryLeaseStore()
+        func draw(_ bound: UInt64) -> UInt64 { random.next() % bound }
+        for _ in 0..<200 {
+            let node = NodeName("node-\(draw(3))"), incarnation = Incarnation(draw(6)), key = "k\(draw(3))", epoch = Epoch(draw(5))
+            switch draw(6) {
+            case 0: #expect(try await memory.registerNode(node, proposed: incarnation) == store.registerNode(node, proposed: incarnation))
+            case 1: #expect(try await memory.renewNode(node, incarnation: incarnation) == store.renewNode(node, incarnation: incarnation))
+            case 2: #expect(try await memory.nodes() == store.nodes())
+            case 3: #expect(try await memory.claim(kind: "room", key: key) == store.claim(kind: "room", key: key))
+            case 4:
+                let first = try await memory.takeClaim(kind: "room", key: key, by: node, incarnation: incarnation, expecting: epoch)
+                #expect(try await first == store.takeClaim(kind: "room", key: key, by: node, incarnation: incarnation, expecting: epoch))
+            default:
+                let claim = Claim(kind: "room", key: key, node: node, incarnation: incarnation, epoch: epoch)
+                try await memory.releaseClaim(claim)
+                try await store.releaseClaim(claim)
+            }
+        }
+        await store.close()
+    }
+}
