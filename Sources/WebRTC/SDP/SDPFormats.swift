@@ -1,6 +1,6 @@
 // Which payload types and header extensions of a section we carry.
 internal import Primitives
-package import RTP
+internal import RTP
 
 /// `a=fmtp` parameters: "name=value;name=value".
 struct FormatParameters {
