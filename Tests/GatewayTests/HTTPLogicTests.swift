@@ -30,9 +30,9 @@ import Testing
         (4_107_542_400, "Mon, 01 Mar 2100 00:00:00 GMT", "2100-03-01T00:00:00.000Z"), (1_798_761_599, "Thu, 31 Dec 2026 23:59:59 GMT", "2026-12-31T23:59:59.000Z"),
     ] as [(Int64, String, String)]) func dates(_ seconds: Int64, _ http: String, _ iso: String) {
         #expect(HTTPDate.format(WallTime(seconds: seconds)) == http)
-        #expect(ISOTime.format(WallTime(seconds: seconds)) == iso)
+        #expect(WallTime(seconds: seconds).rfc3339 == iso)
     }
-    @Test func milliseconds() { #expect(ISOTime.format(WallTime(microseconds: 1_007_999)) == "1970-01-01T00:00:01.007Z") }
+    @Test func milliseconds() { #expect(WallTime(microseconds: 1_007_999).rfc3339 == "1970-01-01T00:00:01.007Z") }
 
     @Test func templates() {
         let join = PathTemplate("/api/v1/sessions/{id}/join")

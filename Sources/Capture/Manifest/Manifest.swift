@@ -126,25 +126,3 @@ package struct Manifest: Codable, Equatable, Sendable {
 
 /// Seconds with the microseconds' precision, without the noise of binary fractions.
 package func seconds(_ microseconds: Int64) -> Double { (Double(microseconds) / 1000).rounded() / 1000 }
-
-/// RFC 3339 in UTC with milliseconds; computed by hand, as the calendar needs no locale.
-package func rfc3339(_ time: WallTime) -> String {
-    var (days, micros) = time.microseconds.quotientAndRemainder(dividingBy: 86_400_000_000)
-    if micros < 0 { days -= 1; micros += 86_400_000_000 }
-    // Howard Hinnant, "chrono-compatible low-level date algorithms", civil_from_days.
-    let z = days + 719_468
-    let era = (z >= 0 ? z : z - 146_096) / 146_097
-    let dayOfEra = z - era * 146_097
-    let yearOfEra = (dayOfEra - dayOfEra / 1_460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
-    let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-    let mp = (5 * dayOfYear + 2) / 153
-    let day = dayOfYear - (153 * mp + 2) / 5 + 1
-    let month = mp < 10 ? mp + 3 : mp - 9
-    let year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
-    func padded(_ value: Int64, _ width: Int) -> String {
-        let text = String(value)
-        return String(repeating: "0", count: max(0, width - text.utf8.count)) + text
-    }
-    let ms = micros / 1000
-    return "\(padded(year, 4))-\(padded(month, 2))-\(padded(day, 2))T\(padded(ms / 3_600_000, 2)):\(padded(ms / 60_000 % 60, 2)):\(padded(ms / 1000 % 60, 2)).\(padded(ms % 1000, 3))Z"
-}

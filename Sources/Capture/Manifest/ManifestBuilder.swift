@@ -46,8 +46,8 @@ package enum ManifestBuilder {
         let complete = tracks.allSatisfy(\.track.integrity.complete)
         let sorted = tracks.map(\.track).sorted { ($0.peerID, $0.start ?? 0, $0.trackID) < ($1.peerID, $1.start ?? 0, $1.trackID) }
         return Manifest(
-            recordingID: facts.recording, roomID: facts.room, title: facts.title, timeZero: rfc3339(WallTime(microseconds: zero)), timeZeroMicroseconds: zero,
-            startedAt: rfc3339(facts.startedAt), stoppedAt: facts.stoppedAt.map(rfc3339), duration: seconds(end),
+            recordingID: facts.recording, roomID: facts.room, title: facts.title, timeZero: WallTime(microseconds: zero).rfc3339, timeZeroMicroseconds: zero,
+            startedAt: facts.startedAt.rfc3339, stoppedAt: facts.stoppedAt?.rfc3339, duration: seconds(end),
             size: sorted.reduce(0) { $0 + $1.files.reduce(0) { $0 + $1.size } }, complete: complete,
             participants: participants(facts, events, zero, sorted), tracks: sorted, warnings: warnings)
     }

@@ -64,7 +64,7 @@ struct RecordingRoutes: Sendable {
         let value = JSON.compact([
             ("recording_id", .string(status.recordingID.rawValue)), ("room_id", .string(status.roomID.rawValue)), ("title", .string(record.title)),
             ("state", .string(status.state.rawValue)), ("status", .string(status.state.rawValue)), ("reason", .text(status.reason)),
-            ("started_at", .string(ISOTime.format(record.startedAt))), ("stopped_at", .text(record.stoppedAt.map(ISOTime.format))),
+            ("started_at", .string(record.startedAt.rfc3339)), ("stopped_at", .text(record.stoppedAt.map(\.rfc3339))),
             ("duration", .real(status.duration)), ("size", .int(status.size)), ("output_path", .text(status.outputPath)), ("recorder", .string(record.recorder.rawValue)),
             ("tracks", .array(record.tracks.map { track($0, now) })),
             ("metadata_url", isReady ? .string(signature.path(for: folder + "/metadata.json", now: now)) : nil),

@@ -105,8 +105,8 @@ struct SessionRoutes: Sendable {
         return .compact([
             ("session_id", .string(room.id.rawValue)), ("meeting_code", .string(room.meetingCode)), ("title", .string(room.title)), ("host_name", .string(room.hostName)),
             ("mode", .string(room.mode.rawValue)), ("state", .string(room.endedAt == nil ? "active" : "ended")), ("max_participants", .integer(Int64(room.maxParticipants))),
-            ("recording_policy", .text(room.recordingPolicy)), ("region", .text(room.region)), ("created_at", .string(ISOTime.format(room.createdAt))),
-            ("ended_at", .text(room.endedAt.map(ISOTime.format))), ("participants", .array(session.participants.map(Wire.participant))),
+            ("recording_policy", .text(room.recordingPolicy)), ("region", .text(room.region)), ("created_at", .string(room.createdAt.rfc3339)),
+            ("ended_at", .text(room.endedAt.map(\.rfc3339))), ("participants", .array(session.participants.map(Wire.participant))),
             ("publications", .array(session.publications.map(Wire.publication))), ("recording", session.recording.map(Wire.recording)),
             ("node", forAdmin ? .text(session.node?.rawValue) : nil), ("epoch", forAdmin ? .int(session.epoch.map { Int64(clamping: $0.rawValue) }) : nil),
         ])

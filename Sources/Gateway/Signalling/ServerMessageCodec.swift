@@ -41,7 +41,7 @@ package enum ServerMessageCodec {
         case .chat(let chat):
             return numbered("chat", [
                 ("id", .string(chat.id)), ("from", .string(chat.from.rawValue)), ("name", .string(chat.name)), ("text", .string(chat.text)),
-                ("at", .string(ISOTime.format(chat.at))),
+                ("at", .string(chat.at.rfc3339)),
             ])
         case .recording(let status): return numbered("recording_status", Wire.recordingEvent(status))
         case .ended: return numbered("bye", [("reason", .string(LeaveReason.ended.rawValue))])
@@ -55,7 +55,7 @@ package enum Wire {
     static func participant(_ info: ParticipantInfo) -> JSON {
         .compact([
             ("id", .string(info.id.rawValue)), ("name", .string(info.name)), ("role", .string(info.role.rawValue)),
-            ("node", .string(info.node.rawValue)), ("joined_at", .string(ISOTime.format(info.joinedAt))), ("metadata", .text(info.metadata)),
+            ("node", .string(info.node.rawValue)), ("joined_at", .string(info.joinedAt.rfc3339)), ("metadata", .text(info.metadata)),
         ])
     }
     static func publication(_ info: PublicationInfo) -> JSON {

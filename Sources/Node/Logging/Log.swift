@@ -57,7 +57,7 @@ package enum LogLine {
     private static let reserved: Set<String> = ["time", "level", "node", "message"]
 
     package static func text(at time: WallTime, level: LogLevel, node: NodeName?, message: String, fields: [(String, String)]) -> [UInt8] {
-        var line = #"{"time":"\#(CalendarTime(time).text)","level":"\#(level.rawValue)""#
+        var line = #"{"time":"\#(time.rfc3339)","level":"\#(level.rawValue)""#
         if let node { line += #","node":\#(quoted(node.rawValue))"# }
         line += #","message":\#(quoted(message))"#
         let bound = Log.Limits.lineBytes - 2
@@ -87,30 +87,5 @@ package enum LogLine {
             }
         }
         return out + "\""
-    }
-}
-
-/// A wall time in the Gregorian calendar, UTC (algorithm: Hinnant, "chrono-Compatible Low-Level Date Algorithms").
-package struct CalendarTime: Sendable {
-    package let text: String
-    package init(_ time: WallTime) {
-        let micros = time.microseconds
-        let days = Int64((Double(micros) / 86_400_000_000).rounded(.down))
-        let rest = micros - days * 86_400_000_000
-        let shifted = days + 719_468
-        let era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097
-        let dayOfEra = shifted - era * 146_097
-        let yearOfEra = (dayOfEra - dayOfEra / 1_460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
-        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-        let month = (5 * dayOfYear + 2) / 153
-        let day = dayOfYear - (153 * month + 2) / 5 + 1
-        let civilMonth = month < 10 ? month + 3 : month - 9
-        let year = yearOfEra + era * 400 + (civilMonth <= 2 ? 1 : 0)
-        func padded(_ value: Int64, _ width: Int) -> String {
-            let digits = String(value)
-            return String(repeating: "0", count: max(0, width - digits.count)) + digits
-        }
-        let seconds = rest / 1_000_000
-        text = "\(padded(year, 4))-\(padded(civilMonth, 2))-\(padded(day, 2))T\(padded(seconds / 3_600, 2)):\(padded(seconds / 60 % 60, 2)):\(padded(seconds % 60, 2)).\(padded(rest / 1_000 % 1_000, 3))Z"
     }
 }
