@@ -7,3 +7,5 @@ void *_Nullable shim_current_loop(void);
 void shim_set_current_loop(void *_Nullable loop);
 /// Names the calling thread as `ps -L` and profilers show it (at most 15 bytes are kept).
 void shim_name_thread(const char *_Nonnull name);
+/// Binds the calling thread to one processor. Returns 0 or an errno.
+int shim_pin_thread(int processor);

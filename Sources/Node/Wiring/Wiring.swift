@@ -32,7 +32,7 @@ package enum Wiring {
             guard case .down(let member) = event else { return }
             environment.control.run { edge.nodeDown(member.name) }
         }
-        for loop in media { loop.loop.start() }
+        MediaPorts.start(media, on: environment)
         try await system.start()
         let metrics = NodeMetrics(environment: environment, system: system, edge: edge, media: media, recorder: recorder)
         let gateway = try Gateway(
