@@ -16,6 +16,10 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .testTarget(name: name + "Tests", dependencies: dependencies, swiftSettings: swift)
 }
 
+let fuzzDriver: [Target] = Context.environment["TROUPE_FUZZ"] == nil ? [] : [
+    .executableTarget(name: "FuzzDriver", dependencies: ["FuzzTargets"], path: "Fuzz/Driver", swiftSettings: swift + [.unsafeFlags(["-parse-as-library"])]),
+]
+
 let package = Package(
     name: "troupe",
     products: [
@@ -71,5 +75,8 @@ let package = Package(
         tests("Rendering", ["Rendering", "MediaWorker", "Capture", "RTP", "Primitives"]),
         tests("Node", ["Node", "Primitives"]),
         tests("Architecture", []),
-    ]
+        // Parsers under fuzz: the targets are replayed by a test; ops/fuzz builds the driver (Fuzz/Driver) with libFuzzer.
+        .target(name: "FuzzTargets", dependencies: ["Capture", "Cluster", "Contracts", "Gateway", "Primitives", "RTP", "WebRTC"], path: "Fuzz/Targets", swiftSettings: swift),
+        tests("Fuzz", ["FuzzTargets", "Primitives"]),
+    ] + fuzzDriver
 )
