@@ -48,7 +48,7 @@ let package = Package(
         // Executables
         executable("Node", ["Gateway", "Conference", "Contracts", "Cluster", "Store", "ObjectStorage", "Transport", "Forwarding", "WebRTC", "Capture", "EventLoop", "Primitives", "CYAML", "COpenSSL", "CShims"]),
         executable("MediaWorker", ["Rendering", "Capture", "Primitives"]),
-        executable("LoadClient", ["WebRTC", "Transport", "RTP", "EventLoop", "Primitives", "CWebSockets"]),
+        executable("LoadClient", ["WebRTC", "Transport", "Forwarding", "RTP", "EventLoop", "Primitives", "CWebSockets"]),
         // System libraries and the one shim target
         .target(name: "CShims"),
         .systemLibrary(name: "CLibuv", pkgConfig: "libuv"),
