@@ -181,6 +181,17 @@ import Testing
             #expect(try gateway.client().request("GET", "/healthz").status == 200)
         }
     }
+    @Test func moreConnectionsThanAllowed() async throws {
+        try await TestGateway.run(limits: { $0.connections = 24 }) { gateway in
+            var clients = try (0..<40).map { _ in try TestClient(port: gateway.port, timeoutSeconds: 1) }
+            for client in clients { try? client.send(TestClient.head("GET", "/healthz")) }
+            let served = clients.filter { (try? $0.response().status) == 200 }.count
+            #expect(served >= 15 && served < 40, "\(served)")
+            clients = []
+            let recovered = await gateway.waits { (try? TestClient(port: gateway.port, timeoutSeconds: 1).request("GET", "/healthz").status) == 200 }
+            #expect(recovered)
+        }
+    }
     @Test func repeatedRequestsAreDoneOnce() async throws {
         try await TestGateway.run { gateway in
             let client = try gateway.client()

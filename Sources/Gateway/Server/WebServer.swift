@@ -18,7 +18,7 @@ protocol WebServerDelegate: AnyObject, Sendable {
 /// under that handle, so that no pointer of ours lies in the library's memory.
 final class WebServer: @unchecked Sendable {
     enum Limits {
-        static let listenBacklogSeconds: UInt32 = 20         // the library's bound on handshakes, headers, and pauses in a body
+        static let libraryTimeoutSeconds: UInt32 = 20        // the library's bound on handshakes, headers, and pauses in a body
         static let closeTurn = Duration.milliseconds(20)     // between two looks at a context being destroyed
         static let closeTurns = 100
     }

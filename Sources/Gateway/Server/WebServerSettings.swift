@@ -68,7 +68,7 @@ final class WebServerSettings: @unchecked Sendable {
         info.max_http_header_data = UInt16(clamping: limits.headerBytes)
         info.fd_limit_per_thread = UInt32(clamping: limits.connections)
         info.pt_serv_buf_size = UInt32(HTTPExchange.Limits.pieceBytes)
-        info.timeout_secs = WebServer.Limits.listenBacklogSeconds
+        info.timeout_secs = WebServer.Limits.libraryTimeoutSeconds
         info.keepalive_timeout = Int32(clamping: Int(limits.keepAlive.inSeconds))
         info.retry_and_idle_policy = UnsafePointer(policy)
         if hasTLS {

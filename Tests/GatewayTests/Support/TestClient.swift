@@ -103,8 +103,10 @@ final class TestClient {
         var json: JSON { (try? JSONParser.parse(body)) ?? .null }
     }
     func request(_ method: String, _ path: String, headers: [String: String] = [:], body: String? = nil) throws -> Response {
-        try send(Self.head(method, path, headers: headers, length: body?.utf8.count) + (body ?? ""))
-        return try response(isHead: method == "HEAD")
+        do {
+            try send(Self.head(method, path, headers: headers, length: body?.utf8.count) + (body ?? ""))
+            return try response(isHead: method == "HEAD")
+        } catch let failure as ClientFailure { throw ClientFailure("\(method) \(path): \(failure)") }
     }
     static func head(_ method: String, _ path: String, headers: [String: String] = [:], length: Int? = nil) -> String {
         var text = "\(method) \(path) HTTP/1.1\r\n"
