@@ -84,10 +84,18 @@ import Testing
         case .opus: return [UInt8(truncatingIfNeeded: random.next())] + body
         case .vp8:
             if random.next() % 3 == 0 { body = [0x10, 0x02, 0x00, 0x9D, 0x01, 0x2A] + body }
-            return [random.next() % 2 == 0 ? 0x10 : 0x00] + body
-        case .vp9: return [UInt8(truncatingIfNeeded: random.next()) & 0x4C, 0x82, 0x49, 0x83, 0x42] + body
-        case .h264: return [[0x67, 0x68, 0x65, 0x61, 0x78, 0x7C][Int(random.next() % 6)], 0x42, 0xC0, 0x1F] + body
-        case .av1: return [UInt8(truncatingIfNeeded: random.next()) & 0xD8, 0x0A, 0x0B, 0x00] + body
+            let head: UInt8 = random.next() % 2 == 0 ? 0x10 : 0x00
+            return [head] + body
+        case .vp9:
+            let head: [UInt8] = [UInt8(truncatingIfNeeded: random.next()) & 0x4C, 0x82, 0x49, 0x83, 0x42]
+            return head + body
+        case .h264:
+            let types: [UInt8] = [0x67, 0x68, 0x65, 0x61, 0x78, 0x7C]
+            let head: [UInt8] = [types[Int(random.next() % 6)], 0x42, 0xC0, 0x1F]
+            return head + body
+        case .av1:
+            let head: [UInt8] = [UInt8(truncatingIfNeeded: random.next()) & 0xD8, 0x0A, 0x0B, 0x00]
+            return head + body
         }
     }
 

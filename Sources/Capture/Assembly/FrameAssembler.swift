@@ -51,7 +51,7 @@ package struct FrameAssembler {
         guard let rtp = try? RTPHeader(packet.bytes), let codec = payloadTypes[rtp.payloadType] else { return }
         let isNext = last.map { packet.sequence == $0.sequence + 1 } ?? false
         if !isNext {
-            endGroup(isWhole: false)
+            if groupHead?.timestamp == packet.timestamp { groupIsBroken = true } else { endGroup(isWhole: false) }
             if last != nil { lossBefore = true }
         } else if packet.timestamp != last?.timestamp {
             endGroup(isWhole: true)

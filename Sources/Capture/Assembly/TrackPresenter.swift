@@ -135,7 +135,7 @@ package struct TrackPresenter {
         }
     }
     private mutating func take(_ frame: CapturedFrame, from index: Int, at time: Int64) {
-        guard abs(time) <= Limits.recording, time > lastTime &- Limits.overlap || lastTime == .min else { summary.skipped += 1; return }
+        guard time.magnitude <= Limits.recording.magnitude, time > lastTime &- Limits.overlap || lastTime == .min else { summary.skipped += 1; return }
         kind == .audio ? takeAudio(frame, index, time) : takeVideo(frame, index, time)
     }
 

@@ -44,12 +44,19 @@ package struct LowerEnvelope: Sendable {
     /// Reference = x + offset + drift · (x − origin); nil without points.
     package var line: (origin: Int64, offset: Int64, drift: Double)? {
         guard let origin, let first = hull.first, let last = hull.last else { return nil }
-        let level = (origin.x, origin.y &+ Int64(lowest.rounded()), 0.0)
+        let level = (origin.x, origin.y &+ Int64(saturating: lowest), 0.0)
         guard last.x - first.x >= Double(Limits.driftSpan) else { return level }
         let middle = (first.x + last.x) / 2
         guard let edge = zip(hull, hull.dropFirst()).first(where: { $0.x <= middle && middle <= $1.x }), edge.1.x > edge.0.x else { return level }
         let slope = (edge.1.y - edge.0.y) / (edge.1.x - edge.0.x)
         guard abs(slope) <= Limits.drift else { return level }
-        return (origin.x, origin.y &+ Int64((edge.0.y - slope * edge.0.x).rounded()), slope)
+        return (origin.x, origin.y &+ Int64(saturating: edge.0.y - slope * edge.0.x), slope)
+    }
+}
+
+extension Int64 {
+    /// The nearest whole number within range; 0 for what is none. Numbers from outside must not trap.
+    init(saturating value: Double) {
+        self = value.isNaN ? 0 : value >= 9.2e18 ? .max : value <= -9.2e18 ? .min : Int64(value.rounded())
     }
 }

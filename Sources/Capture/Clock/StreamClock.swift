@@ -28,7 +28,7 @@ package struct StreamTiming: Sendable {
     /// Nominal µs since the origin's timestamp.
     func microseconds(_ timestamp: UInt64) -> Int64 {
         let ticks = Int64(bitPattern: timestamp &- origin.timestamp)
-        return Int64((Double(ticks) * 1_000_000 / Double(clockRate)).rounded())
+        return Int64(saturating: Double(ticks) * 1_000_000 / Double(clockRate))
     }
 }
 
@@ -56,8 +56,7 @@ package struct StreamClock: Equatable, Sendable {
     package func wall(_ timestamp: UInt64) -> Int64 {
         let ticks = Double(Int64(bitPattern: timestamp &- originTimestamp))
         let elapsed = ticks * 1_000_000 / Double(clockRate) * (1 + drift)
-        guard abs(elapsed) < 4e18 else { return originWall }
-        return originWall &+ Int64(elapsed.rounded())
+        return originWall &+ Int64(saturating: elapsed)
     }
 }
 
@@ -92,7 +91,7 @@ package struct ParticipantClock: Sendable {
         guard let toRecorder, !stream.reports.isEmpty, let fit = Regression(stream) else { return byArrival }
         // Wall on the sender's clock at the origin, then on the recorder's.
         let sender = fit.originWall
-        let wall = sender &+ toRecorder.offset &+ Int64((toRecorder.drift * Double(sender &- toRecorder.origin)).rounded())
+        let wall = sender &+ toRecorder.offset &+ Int64(saturating: toRecorder.drift * Double(sender &- toRecorder.origin))
         let late = wall.subtractingReportingOverflow(byArrival.originWall)
         guard !late.overflow, late.partialValue <= Limits.latest, late.partialValue >= -Limits.earliest else { return byArrival }
         let drift = (1 + fit.drift) * (1 + toRecorder.drift) - 1
@@ -103,12 +102,13 @@ package struct ParticipantClock: Sendable {
     private static func byArrival(_ stream: StreamTiming) -> StreamClock {
         var clock = StreamClock(originTimestamp: stream.origin.timestamp, originWall: stream.origin.receivedAt, clockRate: stream.clockRate)
         guard let line = stream.arrivals.line else { return clock }
-        clock.originWall = line.offset &+ Int64((line.drift * Double(0 &- line.origin)).rounded())
+        clock.originWall = line.offset &+ Int64(saturating: line.drift * Double(0 &- line.origin))
         clock.drift = line.drift
         return clock
     }
 
-    /// Least squares of the sender's wall clock over RTP time.
+    /// The sender's wall clock over RTP time: a line through medians (Theil and Sen) finds the outliers, least squares of the rest
+    /// gives the mapping.
     private struct Regression {
         let originWall: Int64
         let drift: Double
@@ -119,31 +119,55 @@ package struct ParticipantClock: Sendable {
             let points = stream.reports.map { report in
                 (x: Double(stream.microseconds(report.timestamp)), y: Double(report.sentAt &- first.sentAt))
             }
-            guard var fit = Self.fit(points) else { return nil }
-            let kept = points.filter { abs($0.y - fit.at($0.x)) <= Limits.outlier }
-            if kept.count < points.count, kept.count * 2 > points.count, let second = Self.fit(kept) { fit = second }
-            guard abs(fit.offset) < 4e15 else { return nil }
-            originWall = first.sentAt &+ Int64(fit.offset.rounded())
+            guard let rough = Line(medians: points) else { return nil }
+            let kept = points.filter { abs($0.y - rough.at($0.x)) <= Limits.outlier }
+            guard let fit = Line(leastSquares: kept), abs(fit.offset) < 4e15 else { return nil }
+            originWall = first.sentAt &+ Int64(saturating: fit.offset)
             drift = fit.slope - 1
             count = kept.count
         }
-        private struct Line {
-            var offset: Double
-            var slope: Double
-            func at(_ x: Double) -> Double { offset + slope * x }
+    }
+    /// y = offset + slope · x, in µs. Over a short span the slope is the nominal one.
+    private struct Line {
+        let offset: Double
+        let slope: Double
+        func at(_ x: Double) -> Double { offset + slope * x }
+
+        init?(medians points: [(x: Double, y: Double)]) {
+            guard !points.isEmpty else { return nil }
+            var slope = 1.0
+            if Self.spansEnough(points) {
+                let half = points.count / 2
+                let slopes = zip(points, points.dropFirst(half)).filter { $1.x != $0.x }.map { ($1.y - $0.y) / ($1.x - $0.x) }
+                slope = Self.believed(Self.median(slopes) ?? 1)
+            }
+            guard let offset = Self.median(points.map { $0.y - slope * $0.x }) else { return nil }
+            self.offset = offset
+            self.slope = slope
         }
-        private static func fit(_ points: [(x: Double, y: Double)]) -> Line? {
+        init?(leastSquares points: [(x: Double, y: Double)]) {
             guard !points.isEmpty else { return nil }
             let n = Double(points.count)
             let mx = points.reduce(0) { $0 + $1.x } / n, my = points.reduce(0) { $0 + $1.y } / n
-            let level = Line(offset: my - mx, slope: 1)
+            var slope = 1.0
+            if Self.spansEnough(points) {
+                let xx = points.reduce(0) { $0 + ($1.x - mx) * ($1.x - mx) }
+                let xy = points.reduce(0) { $0 + ($1.x - mx) * ($1.y - my) }
+                slope = Self.believed(xy / xx)
+            }
+            self.offset = my - slope * mx
+            self.slope = slope
+        }
+        private static func spansEnough(_ points: [(x: Double, y: Double)]) -> Bool {
             let xs = points.map(\.x)
-            guard let low = xs.min(), let high = xs.max(), high - low >= Limits.regressionSpan else { return level }
-            let xx = points.reduce(0) { $0 + ($1.x - mx) * ($1.x - mx) }
-            let xy = points.reduce(0) { $0 + ($1.x - mx) * ($1.y - my) }
-            let slope = xy / xx
-            guard abs(slope - 1) <= Limits.drift else { return level }
-            return Line(offset: my - slope * mx, slope: slope)
+            guard let low = xs.min(), let high = xs.max() else { return false }
+            return high - low >= Limits.regressionSpan
+        }
+        private static func believed(_ slope: Double) -> Double { abs(slope - 1) <= Limits.drift ? slope : 1 }
+        private static func median(_ values: [Double]) -> Double? {
+            guard !values.isEmpty else { return nil }
+            let sorted = values.sorted()
+            return sorted[sorted.count / 2]
         }
     }
 }

@@ -47,13 +47,17 @@ struct Packetiser {
         return out
     }
     private func vp8(_ data: [UInt8]) -> [[UInt8]] {
-        chunks(data).enumerated().map { [$0.offset == 0 ? 0x90 : 0x80, 0x80, 0x80 | UInt8(pictureID >> 8), UInt8(pictureID & 255)] + $0.element }
+        chunks(data).enumerated().map { index, part in
+            let descriptor: [UInt8] = [index == 0 ? 0x90 : 0x80, 0x80, 0x80 | UInt8(pictureID >> 8), UInt8(pictureID & 255)]
+            return descriptor + part
+        }
     }
     private func vp9(_ data: [UInt8]) -> [[UInt8]] {
         let isKey = data[0] & 0x04 == 0, parts = chunks(data)
         return parts.enumerated().map { index, part in
-            let head: UInt8 = 0x80 | (isKey ? 0 : 0x40) | (index == 0 ? 0x08 : 0) | (index == parts.count - 1 ? 0x04 : 0)
-            return [head, 0x80 | UInt8(pictureID >> 8), UInt8(pictureID & 255)] + part
+            let inter: UInt8 = isKey ? 0 : 0x40, begins: UInt8 = index == 0 ? 0x08 : 0, ends: UInt8 = index == parts.count - 1 ? 0x04 : 0
+            let descriptor: [UInt8] = [0x80 | inter | begins | ends, 0x80 | UInt8(pictureID >> 8), UInt8(pictureID & 255)]
+            return descriptor + part
         }
     }
     /// STAP-A for parameter sets, FU-A for what is long.
@@ -62,14 +66,20 @@ struct Packetiser {
         for unit in Synthesis.nalUnits(data) {
             if [6, 7, 8].contains(unit[0] & 0x1F), unit.count < 500 { sets.append(unit); continue }
             if !sets.isEmpty {
-                let units = sets.flatMap { set -> [UInt8] in [UInt8(set.count >> 8), UInt8(set.count & 255)] + set }
-                out.append([24 | 0x60] + units)
+                var aggregate: [UInt8] = [0x78]
+                for set in sets {
+                    aggregate += [UInt8(set.count >> 8), UInt8(set.count & 255)]
+                    aggregate += set
+                }
+                out.append(aggregate)
                 sets = []
             }
             if unit.count <= payloadBytes { out.append(unit); continue }
             let parts = chunks(unit.dropFirst())
             for (index, part) in parts.enumerated() {
-                out.append([unit[0] & 0xE0 | 28, (index == 0 ? 0x80 : 0) | (index == parts.count - 1 ? 0x40 : 0) | unit[0] & 0x1F] + part)
+                let first: UInt8 = index == 0 ? 0x80 : 0, last: UInt8 = index == parts.count - 1 ? 0x40 : 0
+                let head: [UInt8] = [unit[0] & 0xE0 | 28, first | last | (unit[0] & 0x1F)]
+                out.append(head + part)
             }
         }
         return out
@@ -80,15 +90,24 @@ struct Packetiser {
         while at < data.count {
             let head = data[at], start = at + (head & 0x04 != 0 ? 2 : 1)
             var size = 0, width = 0
-            repeat { size |= Int(data[start + width] & 0x7F) << (7 * width); width += 1 } while data[start + width - 1] & 0x80 != 0
+            var byte: UInt8
+            repeat {
+                byte = data[start + width]
+                size |= Int(byte & 0x7F) << (7 * width)
+                width += 1
+            } while byte & 0x80 != 0
             let body = data[(start + width)..<(start + width + size)]
             let type = head >> 3 & 0x0F
             if type == 1 { hasSequenceHeader = true }
             if type != 2 {
-                let parts = chunks([head & ~0x02] + data[(at + 1)..<start] + body)
+                var obu: [UInt8] = [head & 0xFD]
+                obu += data[(at + 1)..<start]
+                obu += body
+                let parts = chunks(obu)
                 for (index, part) in parts.enumerated() {
-                    let flags: UInt8 = (index > 0 ? 0x80 : 0) | (index < parts.count - 1 ? 0x40 : 0) | 0x10
-                    out.append([flags | (out.isEmpty && hasSequenceHeader ? 0x08 : 0)] + part)
+                    let z: UInt8 = index > 0 ? 0x80 : 0, y: UInt8 = index < parts.count - 1 ? 0x40 : 0, n: UInt8 = out.isEmpty && hasSequenceHeader ? 0x08 : 0
+                    let flags: UInt8 = z | y | n | 0x10
+                    out.append([flags] + part)
                 }
             }
             at = start + width + size

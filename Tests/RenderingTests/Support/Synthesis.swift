@@ -10,11 +10,11 @@ enum Synthesis {
         let encoder = switch codec {
         case .vp8: "-c:v libvpx -deadline realtime -cpu-used 8 -lag-in-frames 0 -auto-alt-ref 0 -f ivf"
         case .vp9: "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -lag-in-frames 0 -auto-alt-ref 0 -f ivf"
-        case .av1: "-c:v libaom-av1 -usage realtime -cpu-used 10 -lag-in-frames 0 -f ivf"
+        case .av1: "-c:v libaom-av1 -usage realtime -cpu-used 8 -lag-in-frames 0 -f ivf"
         default: "-c:v libx264 -profile:v baseline -preset ultrafast -tune zerolatency -x264-params repeat-headers=1:sliced-threads=0:slices=1 -f h264"
         }
         let made = run("ffmpeg -v error -y -f lavfi -i testsrc2=size=\(size):rate=\(rate) -t \(seconds) -pix_fmt yuv420p -b:v 800k -g \(keyEvery) -keyint_min \(keyEvery) -threads 1 \(encoder) '\(path)' </dev/null")
-        precondition(made.status == 0, made.errors)
+        precondition(made.status == 0, "\(made.errors)")
         let frames = codec == .h264 ? accessUnits(readFile(path)) : ivf(readFile(path))
         return (frames.enumerated().map { EncodedFrame(time: Int64($0.offset) * 1_000_000 / Int64(rate), data: $0.element) }, path)
     }
@@ -28,7 +28,7 @@ enum Synthesis {
     private static func ivf(_ bytes: [UInt8]) -> [[UInt8]] {
         var out: [[UInt8]] = [], at = 32
         while at + 12 <= bytes.count {
-            let size = Int(bytes[at]) | Int(bytes[at + 1]) << 8 | Int(bytes[at + 2]) << 16 | Int(bytes[at + 3]) << 24
+            let size = bytes.withUnsafeBytes { Int(UInt32(littleEndian: $0.loadUnaligned(fromByteOffset: at, as: UInt32.self))) }
             out.append(Array(bytes[(at + 12)..<(at + 12 + size)]))
             at += 12 + size
         }

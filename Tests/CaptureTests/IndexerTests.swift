@@ -1,0 +1,89 @@
+import Primitives
+import RTP
+import Testing
+@testable import Capture
+
+@Suite struct SequenceMerging {
+    /// Order and numbers hold at every seam of the 16-bit circle.
+    @Test(arguments: [0, 1, 32_767, 32_768, 65_534, 65_535] as [UInt16])
+    func numbersNeverWrap(first: UInt16) {
+        let pinned = Pinned()
+        let items: [(Int64, [UInt8])] = (0..<10).map { (Int64($0) * 1000, rtp(first &+ UInt16($0), UInt32($0) * 3000, VP8Sample.inter)) }
+        let shuffled = [0, 2, 1, 3, 5, 4, 9, 7, 8, 6].map { items[$0] }
+        let got = evidence(pinned, shuffled)
+        #expect(got.streams.count == 1)
+        let start = 1 << 16 | UInt64(first)
+        #expect(got.streams[0].packets.map(\.sequence) == (0..<10).map { start + $0 })
+        #expect(got.streams[0].packets.map(\.timestamp) == (0..<10).map { 1 << 32 | UInt64($0) * 3000 })
+    }
+
+    @Test func duplicatesOfTwoWritersAreDropped() {
+        let pinned = Pinned()
+        let items: [(Int64, [UInt8])] = (0..<6 as Range<UInt16>).map { (Int64($0) * 1000, rtp($0, UInt32($0), VP8Sample.inter)) }
+        let got = evidence(pinned, items + items.dropFirst(2))
+        #expect(got.streams[0].packets.count == 6 && got.counts.duplicates == 4)
+        #expect(LossLedger.holes(got, until: nil).isEmpty)
+    }
+
+    /// 40,000 packets went by while no writer lived: by number that looks like 25,536 back, by timestamp it is forward.
+    @Test func aLongOutageDoesNotTurnTimeBack() {
+        let pinned = Pinned()
+        let got = evidence(pinned, [(0, rtp(10, 0, VP8Sample.inter)), (200_000_000, rtp(40_010, 18_000_000, VP8Sample.inter))])
+        #expect(got.streams[0].packets.map(\.sequence) == [65_546, 105_546])
+    }
+    /// A late retransmission is not taken for a wrap.
+    @Test func aLateRetransmissionStaysWhereItBelongs() {
+        let pinned = Pinned()
+        let got = evidence(pinned, [(0, rtp(10, 0, [1])), (1_000, rtp(12, 6000, [1])), (3_500_000, rtp(11, 3000, [1])), (3_501_000, rtp(13, 9000, [1]))])
+        #expect(got.streams[0].packets.map(\.sequence) == [65_546, 65_547, 65_548, 65_549])
+    }
+
+    @Test func foreignPacketsAreCounted() {
+        let pinned = Pinned()
+        let got = evidence(pinned, [(0, rtp(1, 0, [1])), (1, rtp(1, 0, payloadType: 50, [1])), (2, [0x80, 96, 0]), (3, [0x80, 200, 0, 9])])
+        #expect(got.counts.packets == 1 && got.counts.unknownPayloadType == 1 && got.counts.malformed == 2)
+    }
+
+    @Test func segmentsOfAnotherTrackAreRefused() {
+        var indexer = TrackIndexer(recording: "rec1", track: "other")
+        let pinned = Pinned()
+        indexer.add(pinned.pin(journal(records: [(.rtp, 0, rtp(1, 0, [1]))])))
+        #expect(indexer.finish() == nil)
+    }
+
+    @Test func aNodesClockIsCorrected() {
+        let pinned = Pinned()
+        var indexer = TrackIndexer(recording: "rec1", track: "cam1", offsets: ["b": 500])
+        indexer.add(pinned.pin(journal(records: [(.rtp, 1_000, rtp(1, 0, [1]))])))
+        #expect(indexer.finish()?.streams[0].packets[0].receivedAt == 1_500)
+    }
+}
+
+@Suite struct LossCauses {
+    private func stream(_ pinned: Pinned, without lost: Range<Int>, events: [(Int64, JournalEvent)]) -> TrackEvidence {
+        evidence(pinned, (0..<100).filter { !lost.contains($0) }.map { (Int64($0) * 20_000, rtp(UInt16($0), UInt32($0) * 1800, VP8Sample.inter)) }, events: events)
+    }
+    @Test func aGapIsTheNetworksUnlessAWriterSaysOtherwise() {
+        let pinned = Pinned()
+        let holes = LossLedger.holes(stream(pinned, without: 10..<13, events: [(0, .closed)]), until: nil)
+        #expect(holes == [Hole(cause: .network, from: 180_000, to: 260_000, packets: 3)])
+    }
+    @Test(arguments: zip(JournalLossCause.allCases, [HoleCause.recorderOverload, .diskFull, .readOnly, .ioError]))
+    func aWritersWordIsTaken(said: JournalLossCause, expected: HoleCause) {
+        let pinned = Pinned()
+        let holes = LossLedger.holes(stream(pinned, without: 10..<13, events: [(0, .lost(said, packets: 3, from: 200_000, to: 240_000)), (0, .closed)]), until: nil)
+        #expect(holes.map(\.cause) == [expected])
+    }
+    @Test func aWriterThatDiedLeavesTheRest() {
+        let pinned = Pinned()
+        let open = stream(pinned, without: 0..<0, events: [])
+        #expect(LossLedger.holes(open, until: 9_000_000) == [Hole(cause: .recorderDown, from: 1_980_000, to: 9_000_000, packets: 0)])
+        #expect(LossLedger.holes(stream(pinned, without: 0..<0, events: [(0, .closed)]), until: 9_000_000).isEmpty)
+    }
+    @Test func manyHolesBecomeFew() {
+        let many = (0..<50_000).map { Hole(cause: .network, from: Int64($0) * 1_000_000, to: Int64($0) * 1_000_000 + 1, packets: 1) }
+        let joined = LossLedger.join(many)
+        #expect(joined.count <= LossLedger.Limits.holes)
+        #expect(joined.reduce(0) { $0 + $1.packets } == 50_000)
+    }
+}
