@@ -15,6 +15,11 @@ package struct CallEncoder: DistributedTargetInvocationEncoder {
     package mutating func doneRecording() throws {}
 }
 
+/// An argument that does not decode. The runtime reports it like an error of the method's own, which never throws this type.
+struct ArgumentMismatch: Error {
+    let text: String
+}
+
 /// Hands a call's arguments to the method, one after another.
 /// The values are used once, by the one task that runs the call.
 package struct CallDecoder: DistributedTargetInvocationDecoder, @unchecked Sendable {
@@ -35,13 +40,15 @@ package struct CallDecoder: DistributedTargetInvocationDecoder, @unchecked Senda
         defer { next += 1 }
         switch source {
         case .values(let values):
-            guard next < values.count, let value = values[next] as? Argument else { throw CBORError.mismatch(expected: "\(Argument.self) as argument \(next + 1)") }
+            guard next < values.count, let value = values[next] as? Argument else { throw ArgumentMismatch(text: "argument \(next + 1) is not \(Argument.self)") }
             return value
         case .items(let bytes, let count, let system):
-            guard next < count else { throw CBORError.mismatch(expected: "\(Argument.self) as argument \(next + 1)") }
-            return try bytes.withUnsafeBytes { raw in
-                try CBORDecoder.decode(Argument.self, from: raw, at: &offset, userInfo: [.actorSystemKey: system])
-            }
+            guard next < count else { throw ArgumentMismatch(text: "argument \(next + 1) is missing") }
+            do {
+                return try bytes.withUnsafeBytes { raw in
+                    try CBORDecoder.decode(Argument.self, from: raw, at: &offset, userInfo: [.actorSystemKey: system])
+                }
+            } catch { throw ArgumentMismatch(text: "argument \(next + 1) is not \(Argument.self): \(error)") }
         }
     }
     package mutating func decodeErrorType() throws -> (any Any.Type)? { nil }
@@ -62,5 +69,7 @@ package struct CallResultHandler: DistributedTargetInvocationResultHandler {
     let take: @Sendable (CallOutcome) -> Void
     package func onReturn<Success: Codable>(value: Success) async throws { take(.value(value)) }
     package func onReturnVoid() async throws { take(.value(nil)) }
-    package func onThrow<E: Error>(error: E) async throws { take(.thrown(error)) }
+    package func onThrow<E: Error>(error: E) async throws {
+        if let mismatch = error as? ArgumentMismatch { take(.notExecuted(.badArguments(mismatch.text))) } else { take(.thrown(error)) }
+    }
 }

@@ -26,6 +26,8 @@ final class Link: @unchecked Sendable {
     private var receivedNames = MethodNames.Received()
     private var inFlight: [UInt64: OutgoingCall] = [:]
     private var lastCall: UInt64 = 0
+    /// Highest id among the peer's calls.
+    private var lastReceived: UInt64 = 0
     private var lastPing: UInt64 = 0
     private var executing = 0
     private var flushIsDue = false
@@ -93,7 +95,9 @@ final class Link: @unchecked Sendable {
         case .call(let call): try received(call)
         case .value(let id, let result): answered(id) { $0.answer.answer(.success(.encoded(result))) }
         case .failure(let id, let failure): answered(id) { failed($0, failure) }
-        case .goodbye(let text): links.saidGoodbye(self, text)
+        case .goodbye(let text, let lastCall):
+            takeBack(after: lastCall)
+            links.saidGoodbye(self, text)
         case .unknown: system.count { $0.unknownFrames += 1 }
         }
     }
@@ -114,6 +118,7 @@ final class Link: @unchecked Sendable {
         // The name is taken in even if the call is refused: both sides number alike.
         guard let method = receivedNames.name(frame.method) else { throw .outOfRange("method number") }
         let id = frame.id
+        lastReceived = max(lastReceived, id)
         guard executing < Limits.callsExecuting else { return reply(id, .notExecuted(.overloaded)) }
         executing += 1
         let call = IncomingCall(
@@ -160,6 +165,13 @@ final class Link: @unchecked Sendable {
             loop.run { link?.inFlight[id] = nil }
         }
         flushSoon()
+    }
+    /// The peer stopped reading before these: they go elsewhere.
+    private func takeBack(after lastCall: UInt64) {
+        for (id, call) in inFlight.filter({ $0.key > lastCall }).sorted(by: { $0.key < $1.key }) {
+            inFlight[id] = nil
+            system.router.finished(call, .notExecuted(.unreachable))
+        }
     }
     private func answered(_ id: UInt64, _ use: (OutgoingCall) -> Void) {
         guard let call = inFlight.removeValue(forKey: id) else { return system.count { $0.answersTooLate += 1 } }
@@ -218,7 +230,7 @@ final class Link: @unchecked Sendable {
     /// Says goodbye and ends when that has left.
     func leave(_ text: String) {
         guard !isClosed else { return }
-        if peer != nil { writer.goodbye(text) }
+        if peer != nil { writer.goodbye(text, lastCall: lastReceived) }
         flush()
         end(text)
     }

@@ -7,7 +7,7 @@
 //  4 call     id, address, method (text the first time, then its number), budget in ms, argument count, arguments…
 //  5 value    id, result (absent where the method returns nothing)
 //  6 failure  id, 0, reason | id, 1, name, error | id, 2, type, text | id, 3, text
-//  7 goodbye  text
+//  7 goodbye  text, the highest call id taken in: later calls were certainly not executed
 // Types a release does not know are passed over, and so are items behind the ones it knows.
 import Primitives
 
@@ -67,7 +67,7 @@ package enum Frame: Sendable {
     /// `result` is empty where the method returns nothing.
     case value(id: UInt64, result: [UInt8])
     case failure(id: UInt64, CallFailure)
-    case goodbye(String)
+    case goodbye(String, lastCall: UInt64)
     case unknown(UInt8)
 
     package enum Limits {
@@ -94,7 +94,7 @@ extension Frame {
             case FrameType.pong: return .pong(try reader.unsigned())
             case FrameType.value: return .value(id: try reader.unsigned(), result: Array(payload[reader.offset...]))
             case FrameType.failure: return .failure(id: try reader.unsigned(), try failure(&reader))
-            case FrameType.goodbye: return .goodbye(try reader.text())
+            case FrameType.goodbye: return .goodbye(try reader.text(), lastCall: try reader.unsigned())
             case FrameType.call: break
             default: return .unknown(type)
             }
@@ -158,7 +158,12 @@ package struct FrameWriter {
     package func hello(_ hello: Hello) throws { try frame(FrameType.hello) { try CBOREncoder.encode(hello, into: buffer) } }
     package func ping(_ number: UInt64) { try? frame(FrameType.ping) { buffer.unsigned(number) } }
     package func pong(_ number: UInt64) { try? frame(FrameType.pong) { buffer.unsigned(number) } }
-    package func goodbye(_ text: String) { try? frame(FrameType.goodbye) { buffer.text(Self.cut(text)) } }
+    package func goodbye(_ text: String, lastCall: UInt64) {
+        try? frame(FrameType.goodbye) {
+            buffer.text(Self.cut(text))
+            buffer.unsigned(lastCall)
+        }
+    }
     package func call(
         id: UInt64, recipient: ActorAddress, method: MethodReference, budget: Duration, arguments: [any Codable]
     ) throws {

@@ -1,0 +1,68 @@
+// Certificates for tests, made by the openssl command once per run.
+import Cluster
+import Glibc
+import Primitives
+import Synchronization
+
+/// A certificate authority in a folder of its own.
+final class TestAuthority: Sendable {
+    static let shared = TestAuthority()
+    private let folder: String
+    private let identities = Mutex<[String: TLSIdentity]>([:])
+
+    init() {
+        var template = Array("/tmp/troupe-cluster-tests-XXXXXX".utf8CString)
+        folder = String(cString: mkdtemp(&template))
+        run("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.pem -subj /CN=test-ca -days 30 -addext basicConstraints=critical,CA:TRUE")
+    }
+    deinit { run("rm -rf \(folder)") }
+
+    /// A certificate of this authority with `name` as its alternative name.
+    func identity(_ name: NodeName) -> TLSIdentity {
+        identities.withLock { known in
+            if let identity = known[name.rawValue] { return identity }
+            run("""
+                printf 'subjectAltName=DNS:\(name),DNS:localhost,IP:127.0.0.1\\nextendedKeyUsage=serverAuth,clientAuth\\n' > \(name).ext
+                openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout \(name).key -out \(name).csr -subj /CN=\(name)
+                openssl x509 -req -in \(name).csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 30 -extfile \(name).ext -out \(name).pem
+                """)
+            let made = TLSIdentity(certificate: read("\(name).pem"), key: read("\(name).key"), authority: read("ca.pem"))
+            known[name.rawValue] = made
+            return made
+        }
+    }
+    private func run(_ script: String) {
+        let pipe = popen("cd \(folder) && { \(script)\n} >/dev/null 2>&1", "r")
+        precondition(pipe != nil, "no shell")
+        pclose(pipe!)
+    }
+    private func read(_ file: String) -> String {
+        guard let handle = fopen("\(folder)/\(file)", "r") else { preconditionFailure("openssl made no \(file)") }
+        defer { fclose(handle) }
+        var bytes: [UInt8] = [], chunk = [UInt8](repeating: 0, count: 4096)
+        while case let n = fread(&chunk, 1, chunk.count, handle), n > 0 { bytes += chunk[..<n] }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+}
+
+/// Ports of loopback that were free a moment ago.
+func freePorts(_ count: Int) -> [UInt16] {
+    var open: [Int32] = [], ports: [UInt16] = []
+    for _ in 0..<count {
+        let fd = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        withUnsafeMutablePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { system in
+                _ = bind(fd, system, length)
+                _ = getsockname(fd, system, &length)
+            }
+        }
+        ports.append(UInt16(bigEndian: address.sin_port))
+        open.append(fd)
+    }
+    for fd in open { close(fd) }
+    return ports
+}
