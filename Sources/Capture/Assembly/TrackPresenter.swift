@@ -47,8 +47,8 @@ package struct PresentationSummary: Equatable, Sendable {
 /// Pulls frames out of a track's evidence. Pure: the caller writes what `next` gives.
 package struct TrackPresenter {
     package enum Limits {
-        /// Silence put into one hole (µs): longer holes stay holes.
-        static let filler: Int64 = 6 * 3_600_000_000
+        /// A frame is not of a time farther (µs) from what was received: timestamps may lie, arrivals do not.
+        static let slack: Int64 = 10_000_000
         /// Going back farther than this (µs) is another encoding that was superseded, not jitter of the clock fit.
         static let overlap: Int64 = 1_000_000
         /// A current encoding that ends this soon (µs) after another one's key frame gives way to it.
@@ -56,14 +56,15 @@ package struct TrackPresenter {
         /// A last frame's duration, and the longest one taken from its predecessor (µs).
         static let lastDuration: Int64 = 33_333
         static let longestDuration: Int64 = 1_000_000
-        /// Frames farther (µs) from zero than this are nonsense of a clock.
-        static let recording: Int64 = 48 * 3_600_000_000
         static let changes = 10_000
     }
     private let streams: [CapturedStream]
     private let clocks: [StreamClock]
     private let zero: Int64
     private let kind: Codec.Kind
+    /// Times (µs from zero) a frame of this track can have: bounds the file, and the silence in it.
+    private let plausible: ClosedRange<Int64>
+    private var fillerLeft: Int64
     private var sources: [Source]
     private var current: Int?
     private var needsKey = true
@@ -94,6 +95,9 @@ package struct TrackPresenter {
         self.clocks = clocks
         self.zero = zero
         kind = evidence.header.kind
+        let first = (evidence.firstReceived ?? zero) &- zero, last = (evidence.lastReceived ?? zero) &- zero
+        plausible = (first - Limits.slack)...(max(first, last) + Limits.slack)
+        fillerLeft = max(0, last - first) + Limits.slack
         sources = evidence.streams.map { _ in
             Source(assembler: FrameAssembler(codec: evidence.header.codec, payloadTypes: evidence.payloadTypes, extensions: evidence.header.extensions))
         }
@@ -135,7 +139,7 @@ package struct TrackPresenter {
         }
     }
     private mutating func take(_ frame: CapturedFrame, from index: Int, at time: Int64) {
-        guard time.magnitude <= Limits.recording.magnitude, time > lastTime &- Limits.overlap || lastTime == .min else { summary.skipped += 1; return }
+        guard plausible.contains(time), time > lastTime &- Limits.overlap || lastTime == .min else { summary.skipped += 1; return }
         kind == .audio ? takeAudio(frame, index, time) : takeVideo(frame, index, time)
     }
 
@@ -198,7 +202,7 @@ package struct TrackPresenter {
     private func microseconds(_ samples: UInt64) -> Int64 { Int64(samples) * 125 / 6 }   // 48 kHz
 
     private mutating func fillSilence(from timestamp: UInt64, samples: UInt64, in index: Int) {
-        guard samples > 0, samples <= UInt64(Limits.filler / 125 * 6) else { return }
+        guard takeFiller(samples > UInt64(Int64.max / 125) ? .max : microseconds(samples)) else { return }
         var done: UInt64 = 0
         while let silence = OpusDepacketiser.silence(atMost: samples - done) {
             emitSilence(silence, at: clocks[index].wall(timestamp + done) &- zero)
@@ -206,12 +210,18 @@ package struct TrackPresenter {
         }
     }
     private mutating func fillSilence(after end: (stream: Int, timestamp: UInt64, time: Int64), until time: Int64) {
-        guard time - end.time <= Limits.filler else { return }
+        guard takeFiller(time - end.time) else { return }
         var at = end.time
         while let silence = OpusDepacketiser.silence(atMost: UInt64(max(0, time - at) * 6 / 125)) {
             emitSilence(silence, at: at)
             at += microseconds(UInt64(silence.duration))
         }
+    }
+    /// All silence together is at most as long as the track.
+    private mutating func takeFiller(_ duration: Int64) -> Bool {
+        guard duration > 0, duration <= fillerLeft else { return false }
+        fillerLeft -= duration
+        return true
     }
     private mutating func emitSilence(_ silence: (data: [UInt8], duration: UInt32), at time: Int64) {
         emit(PresentedFrame(
