@@ -138,5 +138,5 @@ private struct Sender {
         (0, "1970-01-01T00:00:00.000Z"), (1_700_000_000_123_456, "2023-11-14T22:13:20.123Z"), (951_782_400_000_000, "2000-02-29T00:00:00.000Z"),
         (-1, "1969-12-31T23:59:59.999Z"), (4_102_444_799_999_999, "2099-12-31T23:59:59.999Z"),
     ] as [(Int64, String)])
-    func isRFC3339(time: Int64, text: String) { #expect(rfc3339(WallTime(microseconds: time)) == text) }
+    func isRFC3339(time: Int64, text: String) { #expect(WallTime(microseconds: time).rfc3339 == text) }
 }
