@@ -15,6 +15,8 @@ final class TrackFiles {
     private var done: [(temporary: String, muxer: TrackMuxer)] = []
     private var muxer: TrackMuxer?
     private var temporary = ""
+    /// Frames libav would not write: a publisher's headers can parse here and be refused there. They cost the part, not the recording.
+    private(set) var refused = 0
 
     init(_ folder: Folder, _ header: JournalHeader, title: String) throws(FinishError) {
         self.folder = folder; self.header = header; self.title = title
@@ -31,9 +33,19 @@ final class TrackFiles {
             guard let configuration = frame.configuration, done.count < Limits.parts else { return }
             try endPart()
             temporary = "\(RecordingLayout.Names.tracks)/\(header.participant)/.\(header.track).\(done.count + 1).\(getpid()).new"
-            muxer = try TrackMuxer(path: "\(folder.path)/\(temporary)", configuration: configuration, title: title)
+            try unlessRefused { () throws(FinishError) -> Void in muxer = try TrackMuxer(path: "\(folder.path)/\(temporary)", configuration: configuration, title: title) }
         }
-        try muxer?.write(frame)
+        try unlessRefused { () throws(FinishError) -> Void in try muxer?.write(frame) }
+    }
+    /// Gives the open part up when libav itself refuses; failures of the disk go on to the caller.
+    private func unlessRefused(_ body: () throws(FinishError) -> Void) throws(FinishError) {
+        do throws(FinishError) { try body() } catch {
+            guard error.failure == .internalError else { throw error }
+            refused += 1
+            muxer = nil
+            folder.remove(temporary)
+            temporary = ""
+        }
     }
     /// Ends the last part, gives all their names, and says what they hold.
     func publish() throws(FinishError) -> [Manifest.File] {
@@ -54,8 +66,10 @@ final class TrackFiles {
     }
     private func endPart() throws(FinishError) {
         guard let ended = muxer else { return }
-        try ended.finish()
-        done.append((temporary, ended))
+        try unlessRefused { () throws(FinishError) -> Void in
+            try ended.finish()
+            done.append((temporary, ended))
+        }
         muxer = nil
         temporary = ""
     }

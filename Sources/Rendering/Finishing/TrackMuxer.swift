@@ -1,6 +1,7 @@
 // One file of one track, written by libavformat without transcoding.
 import Capture
 import CFFmpeg
+import Glibc
 import RTP
 
 /// Owns one `AVFormatContext` with one stream. Frames in, WebM (Matroska for H.264) out, with cues for seeking.
@@ -121,7 +122,8 @@ final class TrackMuxer {
     private static func check(_ code: Int32, _ doing: String) throws(FinishError) {
         guard code < 0 else { return }
         let number = shim_av_errno(code)
-        if number != 0 { throw FinishError(code: number, doing) }
+        // EINVAL is libav's word for what it does not want to write, not the disk's.
+        if number != 0, number != EINVAL { throw FinishError(code: number, doing) }
         var text = [CChar](repeating: 0, count: 256)
         _ = shim_av_error_text(code, &text, text.count)
         throw FinishError(.internalError, "cannot \(doing): \(text.withUnsafeBufferPointer { String(cString: $0.baseAddress!) })")
