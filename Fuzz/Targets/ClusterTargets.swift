@@ -21,7 +21,7 @@ extension FuzzTarget {
         try? writer.call(id: 2, recipient: router, method: .number(4), budget: .seconds(5), arguments: [])
         try? writer.value(id: 1, "result")
         try? writer.failure(id: 2, .other(type: "E", text: "t"))
-        writer.goodbye("stopping")
+        writer.goodbye("stopping", lastCall: 2)
         return buffer.array
     }
 
