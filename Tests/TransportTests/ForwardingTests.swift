@@ -220,7 +220,8 @@ private func outbound(_ transport: TransportIndex, _ codec: PayloadMapping, ssrc
                 let before = try await server.call { (allocation_count(), server.counters()) }.0
                 idle = min(idle, try await server.call { (allocation_count(), server.counters()) }.0 - before)
             }
-            #expect(best == idle, "\(best) allocations for 4,000 forwarded packets; asking alone makes \(idle)")
+            #expect(idle < 16)
+            #expect(best <= idle, "\(best) allocations for 4,000 forwarded packets; asking alone makes \(idle)")
         }
     }
 }
