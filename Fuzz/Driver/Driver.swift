@@ -7,7 +7,8 @@ private func variable(_ name: String) -> String? { getenv(name).map { String(cSt
 /// The parser under test, chosen once.
 private let target: FuzzTarget = {
     guard let name = variable("TROUPE_FUZZ_TARGET"), let target = FuzzTarget.named(name) else {
-        fputs("TROUPE_FUZZ_TARGET must be one of \(FuzzTarget.all.map(\.name).joined(separator: ", "))\n", stderr)
+        let text = "TROUPE_FUZZ_TARGET must be one of \(FuzzTarget.all.map(\.name).joined(separator: ", "))\n"
+        write(STDERR_FILENO, text, text.utf8.count)
         exit(2)
     }
     return target
