@@ -7,6 +7,8 @@ import Rendering
 @main struct MediaWorkerMain {
     static func main() {
         signal(SIGPIPE, SIG_IGN)
+        // A file that may not grow is an error of its write, reported like a full disk, not the end of the process.
+        signal(SIGXFSZ, SIG_IGN)
         quietLibav()
         let arguments: Arguments
         do throws(ArgumentError) { arguments = try Arguments(CommandLine.arguments.dropFirst().map { $0 }) } catch {
