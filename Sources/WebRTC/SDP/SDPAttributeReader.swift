@@ -43,7 +43,11 @@ struct SDPAttributeReader {
     /// RFC 8866 §6.6, §6.15; RFC 4585 §4.2; RFC 8285 §8.
     private func readFormats(into media: inout SDP.Media) throws(SDPError) -> Bool {
         switch name {
-        case "rtpmap": try bounded(&media.rtpmaps, try rtpmap(), SDP.Limits.formats, "rtpmap lines")
+        case "rtpmap":
+            let map = try rtpmap()
+            // One mapping a payload type (RFC 8866 §6.6): the first stands.
+            guard !media.rtpmaps.contains(where: { $0.payloadType == map.payloadType }) else { return true }
+            try bounded(&media.rtpmaps, map, SDP.Limits.formats, "rtpmap lines")
         case "fmtp":
             guard let (format, parameters) = pair() else { throw malformed }
             // Formats that are no payload types (SCTP's of old) carry no parameters we read.
