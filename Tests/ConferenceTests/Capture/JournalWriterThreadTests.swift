@@ -57,7 +57,9 @@ final class WriterBench: Sendable {
 
     init() throws {
         var template = Array("/tmp/troupe-journal-XXXXXX".utf8CString)
-        folder = String(cString: mkdtemp(&template))
+        // The array is read afterwards: the pointer mkdtemp gives back is into a buffer that may be gone by then.
+        guard mkdtemp(&template) != nil else { throw CancellationError() }
+        folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
         let (stream, continuation) = AsyncStream.makeStream(of: JournalReport.self, bufferingPolicy: .unbounded)
         reports = stream
         writer = JournalWriterThread(base: folder, writer: "a", clock: SystemClock(), disk: disk) { continuation.yield($0) }
