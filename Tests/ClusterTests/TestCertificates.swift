@@ -12,7 +12,7 @@ final class TestAuthority: Sendable {
 
     init() {
         var template = Array("/tmp/troupe-cluster-tests-XXXXXX".utf8CString)
-        folder = String(cString: mkdtemp(&template))
+        folder = template.withUnsafeMutableBufferPointer { String(cString: mkdtemp($0.baseAddress!)) }
         run("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.pem -subj /CN=test-ca -days 30 -addext basicConstraints=critical,CA:TRUE")
     }
     deinit { run("rm -rf \(folder)") }

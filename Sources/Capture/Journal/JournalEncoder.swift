@@ -70,6 +70,11 @@ package enum JournalEncoder {
         return true
     }
 
+    /// Bytes of the whole record that begins at `offset` of what `record` has appended.
+    package static func length(ofRecordAt offset: Int, in bytes: [UInt8]) -> Int {
+        bytes.withUnsafeBytes { Journal.recordHead + Int(UInt32(bigEndian: $0.loadUnaligned(fromByteOffset: offset + 4, as: UInt32.self))) }
+    }
+
     package static func event(_ event: JournalEvent, at receivedAt: Int64, into out: inout [UInt8]) {
         var body = ByteWriter(capacity: 32)
         switch event {

@@ -224,11 +224,11 @@ package final class JournalWriterThread: @unchecked Sendable {
         let now = clock.now, wall = clock.wall
         let isSyncDue = now - syncedAt >= Limits.sync
         for track in tracks.values {
-            do throws(JournalError) {
-                try track.flush(now: now, wall: wall)
-                if isSyncDue { try track.sync() }
-                recovered(track)
-            } catch { failed(track, error) }
+            var error: JournalError?
+            do throws(JournalError) { try track.flush(now: now, wall: wall) } catch let cause { error = cause }
+            // Also while the disk takes no more: what it has taken is to last.
+            if isSyncDue { do throws(JournalError) { try track.sync() } catch let cause { error = error ?? cause } }
+            if let error { failed(track, error) } else { recovered(track) }
         }
         for notebook in notebooks.values where notebook.hasWork && (isSyncDue || !notebook.isFailing) { flush(notebook) }
         if isSyncDue {

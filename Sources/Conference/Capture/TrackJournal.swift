@@ -6,7 +6,8 @@ import Primitives
 /// One open track. Confined to the journal thread.
 ///
 /// Packets are encoded into `pending`; `flush` writes what stands there. A write that fails leaves the rest pending, so the
-/// file goes on where it stopped once the disk is well again. What no longer fits is lost, counted and written down.
+/// file goes on where it stopped once the disk is well again; a record cut by a file that had to be given up is written anew
+/// in the next one. What no longer fits is lost, counted and written down.
 final class TrackJournal {
     enum Limits {
         /// Waits in memory while the disk cannot be written: about 10 s of a 2.5 Mbit/s publication.
@@ -26,7 +27,11 @@ final class TrackJournal {
     private let disk: any JournalDisk
     private var file: Int32?
     private var path = ""
+    /// The file's header, as far as it is not written yet.
+    private var head: [UInt8] = []
+    /// Whole records; `begun` bytes of the first one stand in the file already.
     private var pending: [UInt8] = []
+    private var begun = 0
     private var segmentBytes = 0
     private var isDirty = false
     private var opened = Instant.origin
@@ -72,7 +77,7 @@ final class TrackJournal {
             try writePending()
             if lost.packets > 0 { try writeLost(wall) }
             failure = nil
-            if segmentBytes >= Journal.Limits.segmentBytes || now - opened >= .seconds(Journal.Limits.segmentSeconds) { try endSegment(wall) }
+            if file != nil, segmentBytes >= Journal.Limits.segmentBytes || now - opened >= .seconds(Journal.Limits.segmentSeconds) { try endSegment(wall) }
         } catch {
             failure = error
             throw error
@@ -102,6 +107,8 @@ final class TrackJournal {
     func abandon() {
         if let file { disk.close(file) }
         file = nil
+        head = []
+        begun = 0
         header.segment &+= 1
     }
 
@@ -121,27 +128,44 @@ final class TrackJournal {
             }
         }
         guard file != nil else { throw .io(EEXIST, path) }
+        retryAt = .origin
         header.wallStart = wall
         opened = now
         segmentBytes = 0
         summary.segments &+= 1
-        pending.insert(contentsOf: JournalEncoder.header(header), at: 0)
+        head = JournalEncoder.header(header)
     }
     private func writePending() throws(JournalError) {
-        guard let file, !pending.isEmpty else { return }
-        var written = 0
-        defer {
-            pending.removeFirst(written)
-            segmentBytes += written
-        }
+        guard let file, !head.isEmpty || !pending.isEmpty else { return }
         isDirty = true
-        while written < pending.count {
-            do throws(DiskError) {
-                written += try disk.write(file, pending, from: written)
-            } catch {
-                throw JournalError(error, path: path)
+        let head = write(head, from: 0, file)
+        self.head.removeFirst(head.written)
+        segmentBytes += head.written
+        if let error = head.error { throw error }
+        let records = write(pending, from: begun, file)
+        segmentBytes += records.written
+        keepRecords(after: begun + records.written)
+        if let error = records.error { throw error }
+    }
+    private func write(_ bytes: [UInt8], from: Int, _ file: Int32) -> (written: Int, error: JournalError?) {
+        var at = from
+        while at < bytes.count {
+            do throws(DiskError) { at += try disk.write(file, bytes, from: at) } catch {
+                return (at - from, JournalError(error, path: path))
             }
         }
+        return (at - from, nil)
+    }
+    /// Drops the records that end at or before `offset`.
+    private func keepRecords(after offset: Int) {
+        var end = 0
+        while end < offset {
+            let next = end + JournalEncoder.length(ofRecordAt: end, in: pending)
+            if next > offset { break }
+            end = next
+        }
+        begun = offset - end
+        if end == pending.count { pending.removeAll(keepingCapacity: true) } else { pending.removeFirst(end) }
     }
     private func writeLost(_ wall: WallTime) throws(JournalError) {
         let cause = failure?.lossCause ?? .ioError

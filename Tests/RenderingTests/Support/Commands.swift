@@ -32,7 +32,7 @@ final class TemporaryFolder {
     let path: String
     init() {
         var template = Array("/tmp/troupe-rendering-XXXXXX".utf8CString)
-        path = String(cString: mkdtemp(&template))
+        path = template.withUnsafeMutableBufferPointer { String(cString: mkdtemp($0.baseAddress!)) }
     }
     deinit { _ = system("rm -rf '\(path)'") }
 }
