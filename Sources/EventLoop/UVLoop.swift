@@ -42,6 +42,7 @@ package final class UVLoop: Loop, @unchecked Sendable {
 
     package init(name: String) throws(NetworkError) {
         self.name = name
+        _ = Self.ignoresBrokenPipes
         uv = .allocate(capacity: 1)
         let status = uv_loop_init(uv)
         guard status == 0 else {
@@ -56,6 +57,8 @@ package final class UVLoop: Loop, @unchecked Sendable {
         _ = try UVHook.check(self) { [unowned self] in self.drain() }
     }
     deinit { readBuffer.deallocate() }
+    /// libuv writes streams without MSG_NOSIGNAL: a peer that is gone must be an EPIPE, not the end of the process.
+    private static let ignoresBrokenPipes: Bool = signal(SIGPIPE, SIG_IGN) == nil
 
     // MARK: Clock
 

@@ -1,5 +1,6 @@
 // Streams over loopback TCP: bytes, bounds, ends, errors.
 import EventLoop
+import Glibc
 import Primitives
 import Synchronization
 import Testing
@@ -131,6 +132,15 @@ private func value<T: Sendable>(_ start: (@escaping @Sendable (T) -> Void) -> Vo
             #expect(end == .remote || end == .failed(.reset))
             #expect(ends.all.count == 1)
         }
+    }
+
+    /// A stream whose far end is gone answers EPIPE; without this the signal would end the process.
+    @Test func aLoopKeepsBrokenPipesFromEndingTheProcess() throws {
+        let loop = try UVLoop(name: "pipes")
+        var action = sigaction()
+        #expect(sigaction(SIGPIPE, nil, &action) == 0)
+        #expect(unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self))
+        loop.stop()
     }
 
     @Test func namesResolve() async throws {

@@ -57,7 +57,6 @@ final class WebServer: @unchecked Sendable {
 
     /// Opens the listener. On the loop (or before it runs).
     func start() throws(GatewayError) {
-        signal(SIGPIPE, SIG_IGN)
         var info = settings.info(loop: loop)
         info.user = Unmanaged.passUnretained(self).toOpaque()
         info.pcontext = context
