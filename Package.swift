@@ -74,6 +74,7 @@ let package = Package(
         tests("Gateway", ["Gateway", "Conference", "Contracts", "EventLoop", "Primitives", "COpenSSL"]),
         tests("Rendering", ["Rendering", "MediaWorker", "Capture", "RTP", "Primitives"]),
         tests("Node", ["Node", "Primitives"]),
+        tests("LoadClient", ["LoadClient", "RTP", "WebRTC", "Primitives"]),
         tests("Architecture", []),
         // Parsers under fuzz: the targets are replayed by a test; ops/fuzz builds the driver (Fuzz/Driver) with libFuzzer.
         .target(name: "FuzzTargets", dependencies: ["Capture", "Cluster", "Contracts", "Gateway", "Primitives", "RTP", "WebRTC"], path: "Fuzz/Targets", swiftSettings: swift),

@@ -102,6 +102,10 @@ package struct OutboundMedia: Equatable, Sendable {
     package var rtxSSRC: UInt32?
     /// The peer is willing to receive it: media may flow.
     package var accepted: Bool
+    package init(id: String, mid: String, payloadType: UInt8, rtxPayloadType: UInt8?, extensions: ExtensionMap, ssrc: UInt32, rtxSSRC: UInt32?, accepted: Bool) {
+        self.id = id; self.mid = mid; self.payloadType = payloadType; self.rtxPayloadType = rtxPayloadType
+        self.extensions = extensions; self.ssrc = ssrc; self.rtxSSRC = rtxSSRC; self.accepted = accepted
+    }
 }
 
 /// A completed exchange.
