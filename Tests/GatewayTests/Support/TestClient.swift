@@ -12,6 +12,7 @@ final class TestClient {
     private var ssl: OpaquePointer?
     private var sslContext: OpaquePointer?
     private var buffered: [UInt8] = []
+    private(set) var wasReset = false
 
     init(port: UInt16, tls: Bool = false, alpn: String? = nil, timeoutSeconds: Int = 5) throws {
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
@@ -69,8 +70,11 @@ final class TestClient {
     private func fill() throws -> Bool {
         var chunk = [UInt8](repeating: 0, count: 65536)
         let n = ssl.map { Int(SSL_read($0, &chunk, 65536)) } ?? recv(descriptor, &chunk, 65536, 0)
+        let code = errno
         if n > 0 { buffered += chunk[..<n]; return true }
-        if n < 0, ssl == nil, errno == EAGAIN { throw ClientFailure("nothing came in time") }
+        if n < 0, ssl == nil, code == EINTR { return try fill() }
+        if n < 0, ssl == nil, code == EAGAIN { throw ClientFailure("nothing came in time") }
+        wasReset = n < 0 && code == ECONNRESET
         return false
     }
     func read(_ count: Int) throws -> [UInt8] {
@@ -85,7 +89,7 @@ final class TestClient {
                 buffered.removeFirst(line.count + 1)
                 return String(decoding: line.last == 0x0D ? line.dropLast() : line, as: UTF8.self)
             }
-            guard try fill() else { throw ClientFailure("the connection ended") }
+            guard try fill() else { throw ClientFailure("the connection \(wasReset ? "was reset" : "ended")") }
         }
     }
     /// Whether the other side has ended the connection, within the time limit.
