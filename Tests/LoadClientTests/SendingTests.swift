@@ -27,7 +27,8 @@ private func header<R>(_ packet: OutgoingPacket, _ body: (RTPHeader) throws -> R
     @Test func nothingLeavesBeforeTheNodeAccepts() {
         var stream = SendStream(trackID: "a", source: SyntheticAudio(AudioShape(rate: 50, size: 160)), random: SeededRandom(seed: 1))
         stream.begin(now: second)
-        #expect(stream.due == nil && stream.takeDue(now: second, wall: wall).isEmpty)
+        let early = stream.takeDue(now: second, wall: wall)
+        #expect(stream.due == nil && early.isEmpty)
         stream.negotiated(accepted(stream))
         #expect(stream.due == second)
     }
@@ -36,7 +37,8 @@ private func header<R>(_ packet: OutgoingPacket, _ body: (RTPHeader) throws -> R
         var stream = video()
         let first = stream.takeDue(now: second, wall: wall)
         #expect(first.count == 3 && stream.due == second + .milliseconds(40))
-        #expect(stream.takeDue(now: second + .milliseconds(39), wall: wall).isEmpty)
+        let tooSoon = stream.takeDue(now: second + .milliseconds(39), wall: wall)
+        #expect(tooSoon.isEmpty)
         let next = stream.takeDue(now: second + .milliseconds(80), wall: wall)
         #expect(next.count == 6)
         let stamps = try (first + next).map { try header($0) { $0.timestamp } }
@@ -81,7 +83,8 @@ private func header<R>(_ packet: OutgoingPacket, _ body: (RTPHeader) throws -> R
             #expect(header.payloadType == 97 && header.ssrc == stream.rtxSSRC && Retransmission.originalSequence(of: header) == number)
             #expect(Array(header.payload[2...]) == original)
         }
-        #expect(stream.repair(number &- 1) == nil)
+        let unknown = stream.repair(number &- 1)
+        #expect(unknown == nil)
         #expect(stream.counts.nacks == 2 && stream.counts.nacksMissed == 1 && stream.counts.resent == 1)
     }
     @Test func withoutRTXTheSamePacketGoesAgain() throws {
@@ -110,7 +113,8 @@ private func header<R>(_ packet: OutgoingPacket, _ body: (RTPHeader) throws -> R
         let audio = beep.takeDue(now: second + .milliseconds(990), wall: wall), video = flash.takeDue(now: second + .milliseconds(990), wall: wall)
         #expect(audio.count == 50 && video.count == 25)
         let now = second + .seconds(1)
-        let heard = try #require(beep.senderInfo(now: now, wall: wall)), seen = try #require(flash.senderInfo(now: now, wall: wall))
+        let infos = (beep.senderInfo(now: now, wall: wall), flash.senderInfo(now: now, wall: wall))
+        let heard = try #require(infos.0), seen = try #require(infos.1)
         // One second after the first frame on both clocks, at one NTP time.
         #expect(try heard.rtpTimestamp &- header(audio[0]) { $0.timestamp } == 48_000)
         #expect(try seen.rtpTimestamp &- header(video[0]) { $0.timestamp } == 90_000)
