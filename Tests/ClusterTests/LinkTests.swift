@@ -122,7 +122,7 @@ import Testing
                 }
             }
             try await until("it is closed") { ended.count == 1 }
-            #expect(b.system.counters().connectionsRefused == 1)
+            try await until("it is counted") { b.system.counters().connectionsRefused == 1 }
             #expect(b.sees(["a", "b"]))
         }
     }
