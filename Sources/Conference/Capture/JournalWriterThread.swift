@@ -1,5 +1,5 @@
 // One thread per node that moves captured packets from the media loops' rings into files.
-// Decision: docs/decisions on journals; law 2: media loops never touch a disk, a full ring is a counted hole.
+// Decision: docs/decisions/0016-packet-journals.md; law 2: media loops never touch a disk, a full ring is a counted hole.
 import Capture
 import EventLoop
 import Glibc
