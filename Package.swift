@@ -19,6 +19,10 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 let fuzzDriver: [Target] = Context.environment["TROUPE_FUZZ"] == nil ? [] : [
     .executableTarget(name: "FuzzDriver", dependencies: ["FuzzTargets"], path: "Fuzz/Driver", swiftSettings: swift + [.unsafeFlags(["-parse-as-library"])]),
 ]
+// The Swift side of `ops/bench actors`.
+let benches: [Target] = Context.environment["TROUPE_BENCH"] == nil ? [] : [
+    .executableTarget(name: "actors", dependencies: ["Cluster", "EventLoop", "Primitives"], path: "ops/bench.d/Actors", swiftSettings: swift),
+]
 
 let package = Package(
     name: "troupe",
@@ -79,5 +83,5 @@ let package = Package(
         // Parsers under fuzz: the targets are replayed by a test; ops/fuzz builds the driver (Fuzz/Driver) with libFuzzer.
         .target(name: "FuzzTargets", dependencies: ["Capture", "Cluster", "Contracts", "Gateway", "Primitives", "RTP", "WebRTC"], path: "Fuzz/Targets", swiftSettings: swift),
         tests("Fuzz", ["FuzzTargets", "Primitives"]),
-    ] + fuzzDriver
+    ] + fuzzDriver + benches
 )

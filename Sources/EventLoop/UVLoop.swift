@@ -60,6 +60,10 @@ package final class UVLoop: Loop, @unchecked Sendable {
     /// libuv writes streams without MSG_NOSIGNAL: a peer that is gone must be an EPIPE, not the end of the process.
     private static let ignoresBrokenPipes: Bool = signal(SIGPIPE, SIG_IGN) == nil
 
+    /// What the loop waits on (epoll), and what libuv itself has registered there.
+    package var pollDescriptor: Int32 { uv_backend_fd(uv) }
+    package var ownDescriptors: [Int32] { [uv.pointee.async_io_watcher.fd, uv.pointee.signal_io_watcher.fd] }
+
     // MARK: Clock
 
     package var now: Instant { Instant(nanoseconds: Int64(bitPattern: uv_hrtime())) }

@@ -54,6 +54,25 @@ import Testing
         loop.stop()
         loop.join()
     }
+    /// The library gives a descriptor up twice while it ends: whoever was handed the number in between must keep it.
+    @Test func stoppingClosesNothingOfOthers() async throws {
+        for _ in 0..<5 {
+            let gateway = try await TestGateway()
+            let others = Task.detached { () -> [Int32] in
+                var opened: [Int32] = []
+                while !Task.isCancelled, opened.count < 500 {
+                    opened.append(open("/dev/null", O_RDONLY | O_CLOEXEC))
+                    try? await Task.sleep(for: .microseconds(200))
+                }
+                return opened
+            }
+            await gateway.stop()
+            others.cancel()
+            let opened = await others.value
+            #expect(opened.allSatisfy { fcntl($0, F_GETFD) >= 0 })
+            for descriptor in opened { close(descriptor) }
+        }
+    }
     @Test func servesHTTPS() async throws {
         let folder = TemporaryFolder()
         let studio = TemporaryFolder()

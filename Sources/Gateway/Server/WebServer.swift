@@ -86,7 +86,9 @@ final class WebServer: @unchecked Sendable {
     /// Two phases with a foreign loop in 4.1.6: the first call closes every handle, which takes the loop some turns; the
     /// second frees. The library clears our pointer when it is done; a call after that would be a use after free.
     private func destroyContext() async {
+        let wakeup = WakeupDescriptor(of: loop)
         if let first = context.pointee { lws_context_destroy(first) }
+        wakeup?.hold()
         for turn in 1...Limits.closeTurns where context.pointee != nil {
             try? await loop.sleep(for: Limits.closeTurn)
             if turn % 5 == 0, let again = context.pointee { lws_context_destroy(again) }

@@ -1,0 +1,59 @@
+"""What a plan found, beside what it may cost. Numbers are seconds unless a name says otherwise."""
+import math
+
+
+def quantile(values, q):
+    """The nearest-rank quantile; infinite where a value is."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, max(0, math.ceil(q * len(ordered)) - 1))] if ordered else math.nan
+
+
+class Verdict:
+    """A list of objectives, each met or not. One that measured nothing is not met."""
+
+    def __init__(self, plan):
+        self.plan, self.rows = plan, []
+
+    def at_most(self, name, values, bar, q=0.95, unit="s"):
+        values = [values] if isinstance(values, (int, float)) else list(values)
+        found = quantile(values, q)
+        self.rows.append({"objective": name, "n": len(values), "value": None if math.isnan(found) else found, "bar": bar, "unit": unit, "quantile": q if len(values) > 1 else None, "met": bool(found <= bar)})
+
+    def is_true(self, name, holds, detail=""):
+        self.rows.append({"objective": name, "value": bool(holds), "detail": str(detail), "met": bool(holds)})
+
+    @property
+    def passed(self):
+        return bool(self.rows) and all(row["met"] for row in self.rows)
+
+    def json(self):
+        def finite(value):
+            return "never" if isinstance(value, float) and math.isinf(value) else value
+        return {"plan": self.plan, "passed": self.passed, "objectives": [{key: finite(value) for key, value in row.items()} for row in self.rows]}
+
+    def text(self):
+        lines = [f"{self.plan}: {'passed' if self.passed else 'FAILED'}"]
+        for row in self.rows:
+            mark = "ok  " if row["met"] else "MISS"
+            if "bar" not in row:
+                lines.append(f"  {mark} {row['objective']}" + (f" ({row['detail']})" if row["detail"] else ""))
+                continue
+            value = "nothing measured" if row["value"] is None else "never" if math.isinf(row["value"]) else f"{row['value']:.3f} {row['unit']}"
+            of = f" p{row['quantile'] * 100:g} of {row['n']}" if row["quantile"] else ""
+            lines.append(f"  {mark} {row['objective']}{of}: {value} (at most {row['bar']} {row['unit']})")
+        return "\n".join(lines)
+
+
+def media_gaps(reports, begin, end, frame=0.04):
+    """Per subscriber and track that was receiving: the longest pause within the window less the frame interval; infinite where it never ended.
+
+    `begin` and `end` are seconds on the report's own clock (after the start of the run)."""
+    gaps = []
+    for report in reports:
+        for subscriber in report["subscribers"]:
+            for track in subscriber["tracks"]:
+                if not track["received"]["packets"]:
+                    continue
+                pauses = [pause for pause in subscriber["gaps"] if pause["track_id"] == track["track_id"] and pause["at"] <= end and pause["at"] + pause["length_ms"] / 1000 >= begin]
+                gaps.append(max((math.inf if pause.get("open") else max(0.0, pause["length_ms"] / 1000 - frame) for pause in pauses), default=0.0))
+    return gaps

@@ -1,0 +1,311 @@
+"""Nodes as on machines of their own: each in a network namespace, joined by a bridge in a namespace that only they share.
+
+Nothing of the machine's own network is touched; `World.close()` ends every process it started, by id, and removes its namespaces."""
+import contextlib, json, os, pathlib, pwd, shutil, signal, ssl, subprocess, sys, tempfile, time, urllib.error, urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+READY_SECONDS = 30
+STOP_SECONDS = 25
+POSTGRES = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin"))
+HUB, CLIENTS = "10.88.0.254", "10.88.0.200"
+
+
+class ChaosError(Exception):
+    pass
+
+
+def run(*command, check=True, **options):
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, **options)
+    if check and done.returncode != 0:
+        raise ChaosError(f"`{' '.join(str(part) for part in command)}` ended with {done.returncode}: {done.stdout[-1000:]}{done.stderr[-2000:]}")
+    return done.stdout
+
+
+class Namespace:
+    """A network namespace with one address on the bridge."""
+
+    def __init__(self, world, name, address):
+        self.name, self.address = f"{world.prefix}-{name}", address
+        run("ip", "netns", "add", self.name)
+        run("ip", "-n", self.name, "link", "set", "lo", "up")
+        run("ip", "-n", world.hub, "link", "add", f"v{name}", "type", "veth", "peer", "name", "eth0", "netns", self.name)
+        run("ip", "-n", world.hub, "link", "set", f"v{name}", "master", "br0", "up")
+        run("ip", "-n", self.name, "addr", "add", f"{address}/24", "dev", "eth0")
+        run("ip", "-n", self.name, "link", "set", "eth0", "up")
+
+    def command(self, *words):
+        return ["ip", "netns", "exec", self.name, *[str(word) for word in words]]
+
+    def iptables(self, *words):
+        run(*self.command("iptables", "-w", *words))
+
+    def remove(self):
+        run("ip", "netns", "del", self.name, check=False)
+
+
+class Node:
+    def __init__(self, world, name, number, program):
+        self.world, self.name, self.program = world, name, program
+        self.namespace = Namespace(world, name, f"10.88.0.{number}")
+        self.log = world.folder / f"{name}.log"
+        self.clock = world.folder / f"{name}.clock"
+        self.process = self.delay = None
+
+    @property
+    def url(self):
+        return f"https://{self.namespace.address}:8443"
+
+    def start(self, environment=None):
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(
+                self.namespace.command(self.program, "node", "--topology", self.world.topology, "--name", self.name),
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, **(environment or {})})
+        return self
+
+    @property
+    def is_running(self):
+        return self.process is not None and self.process.poll() is None
+
+    def signal(self, number):
+        if self.is_running:
+            self.process.send_signal(number)
+
+    def kill(self):
+        self.signal(signal.SIGKILL)
+        self.process.wait()
+
+    def lose_power(self):
+        """No packet leaves any more, then the process is gone: nobody hears a FIN, a RST or an ICMP."""
+        self.namespace.iptables("-I", "OUTPUT", "-o", "eth0", "-j", "DROP")
+        self.namespace.iptables("-I", "INPUT", "-i", "eth0", "-j", "DROP")
+        self.kill()
+
+    def restore_power(self):
+        for chain in ("OUTPUT", "INPUT"):
+            self.namespace.iptables("-F", chain)
+
+    def cut(self, others, incoming=True, outgoing=True):
+        """Drops packets from and to the given addresses."""
+        for address in others:
+            if incoming:
+                self.namespace.iptables("-I", "INPUT", "-s", address, "-j", "DROP")
+            if outgoing:
+                self.namespace.iptables("-I", "OUTPUT", "-d", address, "-j", "DROP")
+
+    heal = restore_power
+
+    def impair(self, delay=0, jitter=0, loss=0, seconds=600):
+        """Every UDP and TCP packet that comes in waits `delay` ± `jitter` ms; `loss` percent never arrive."""
+        self.namespace.iptables("-A", "INPUT", "-i", "eth0", "-j", "NFQUEUE", "--queue-num", "7", "--queue-bypass")
+        self.delay = subprocess.Popen(self.namespace.command(
+            self.world.tool("nfqdelay"), "-q", 7, "-d", delay, "-j", jitter, "-l", loss, "-t", seconds), stderr=subprocess.DEVNULL)
+
+    def repair(self):
+        self.namespace.iptables("-F", "INPUT")
+        if self.delay:
+            self.delay.terminate()
+            self.delay.wait()
+            self.delay = None
+
+    def stop(self):
+        if not self.is_running:
+            return
+        self.process.send_signal(signal.SIGCONT)
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def events(self, *names, since=0.0):
+        """Log lines whose event is one of `names`, no older than `since` (wall seconds)."""
+        found = []
+        for line in self.log.read_text(errors="replace").splitlines():
+            with contextlib.suppress(ValueError):
+                entry = json.loads(line)
+                if entry.get("event", entry.get("message")) in names and parse_time(entry) >= since:
+                    found.append(entry)
+        return found
+
+
+def parse_time(entry):
+    import datetime
+    text = entry.get("time") or entry.get("ts") or ""
+    try:
+        return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+    except (ValueError, AttributeError):
+        return 0.0
+
+
+class PostgreSQL:
+    """A server of its own, in the hub's namespace."""
+
+    def __init__(self, world):
+        if not POSTGRES:
+            raise ChaosError("PostgreSQL is not installed: ops/install --chaos")
+        self.world, self.folder, self.process = world, world.folder / "postgres", None
+        user = pwd.getpwnam("postgres")
+        self.folder.mkdir()
+        os.chown(self.folder, user.pw_uid, user.pw_gid)
+        self.password = world.folder / "postgres.password"
+        self.password.write_text("chaos\n")
+        self.password.chmod(0o644)
+        self.run_as("initdb", "-D", self.folder / "data", "-A", "scram-sha-256", "--pwfile", self.password, "-U", "troupe")
+        (self.folder / "data" / "pg_hba.conf").write_text("host all all 10.88.0.0/24 scram-sha-256\n")
+        self.url = f"postgresql://troupe:chaos@{HUB}:5432/postgres"
+
+    def words(self, program, *words):
+        return ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", str(POSTGRES[-1] / program), *[str(word) for word in words]]
+
+    def run_as(self, program, *words):
+        run(*self.words(program, *words), cwd="/")
+
+    def start(self):
+        log = open(self.world.folder / "postgres.log", "ab")
+        self.process = subprocess.Popen(
+            ["ip", "netns", "exec", self.world.hub, *self.words("postgres", "-D", self.folder / "data", "-h", HUB, "-k", self.folder, "-c", "max_connections=200")],
+            cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        end = time.monotonic() + READY_SECONDS
+        probe = ["ip", "netns", "exec", self.world.hub, str(POSTGRES[-1] / "pg_isready"), "-h", HUB]
+        while subprocess.run(probe, capture_output=True).returncode != 0:
+            if time.monotonic() > end or self.process.poll() is not None:
+                raise ChaosError(f"PostgreSQL does not start; see {self.world.folder}/postgres.log")
+            time.sleep(0.05)
+
+    def stop(self):
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            try:
+                self.process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+
+class World:
+    """`with World(5) as world:` brings up the nodes; all is gone afterwards."""
+
+    def __init__(self, count, binaries, store="postgres", programs=None):
+        if os.getuid() != 0:
+            raise ChaosError("needs root: it makes network namespaces")
+        self.prefix, self.folder = f"tc{os.getpid() % 100000}", pathlib.Path(tempfile.mkdtemp(prefix="troupe-chaos-"))
+        self.folder.chmod(0o755)
+        self.hub = f"{self.prefix}-hub"
+        self.count, self.binaries, self.store, self.programs = count, binaries, store, programs or {}
+        self.nodes, self.clients, self.database, self.started = {}, None, None, []
+        self.topology = self.folder / "topology.yaml"
+
+    def tool(self, name):
+        program = self.folder / name
+        if not program.exists():
+            run("gcc", "-O2", "-o", program, ROOT / "ops" / "chaos.d" / f"{name}.c", "-lnetfilter_queue")
+        return program
+
+    def __enter__(self):
+        try:
+            run("ip", "netns", "add", self.hub)
+            run("ip", "-n", self.hub, "link", "set", "lo", "up")
+            run("ip", "-n", self.hub, "link", "add", "br0", "type", "bridge")
+            run("ip", "-n", self.hub, "addr", "add", f"{HUB}/24", "dev", "br0")
+            run("ip", "-n", self.hub, "link", "set", "br0", "up")
+            self.clients = Namespace(self, "cl", CLIENTS)
+            for number in range(1, self.count + 1):
+                name = f"n{number}"
+                self.nodes[name] = Node(self, name, number, self.programs.get(name, self.binaries / "troupe"))
+            if self.store == "postgres":
+                self.database = PostgreSQL(self)
+                self.database.start()
+            self.write_topology()
+            for node in self.nodes.values():
+                node.start()
+            self.wait_ready(self.nodes.values())
+            return self
+        except BaseException:
+            self.close()
+            raise
+
+    def write_topology(self):
+        lines = ["nodes:"]
+        for node in self.nodes.values():
+            lines += [f"  - name: {node.name}", f"    host: {node.namespace.address}", "    cluster_port: 7101", "    http_port: 8443", "    media_ports: [40101]",
+                      "    pipe_ports: [41101]", f"    announced: [{node.namespace.address}]", "    roles: [edge, room, recorder, compositor]"]
+        secret = self.folder / "postgres.url"
+        secret.write_text(self.database.url + "\n" if self.database else "")
+        secret.chmod(0o600)
+        lines += ["store:", f"  postgres: {{url_file: {secret}}}" if self.database else f"  sqlite: {self.folder}/troupe.db"]
+        lines += ["storage:", f"  folder: {self.folder}/recordings", f"ca_dir: {self.folder}/ca", f"keys_file: {self.folder}/keys.yaml"]
+        self.topology.write_text("\n".join(lines) + "\n")
+        run(self.binaries / "troupe", "keys", "--topology", self.topology)
+
+    @property
+    def authority(self):
+        return self.folder / "ca" / "ca.pem"
+
+    def request(self, node, path, body=None, token=None, method=None):
+        """Status and JSON of an answer; asked from the clients' namespace."""
+        words = ["curl", "-sS", "-m", "10", "--cacert", str(self.authority), "-w", "\n%{http_code}", "-X", method or ("POST" if body is not None else "GET")]
+        if body is not None:
+            words += ["-H", "Content-Type: application/json", "-d", json.dumps(body)]
+        if token:
+            words += ["-H", f"Authorization: Bearer {token}"]
+        done = subprocess.run(self.clients.command(*words, node.url + path), capture_output=True, text=True)
+        if done.returncode != 0:
+            return 0, done.stderr.strip()
+        text, _, status = done.stdout.rpartition("\n")
+        with contextlib.suppress(ValueError):
+            text = json.loads(text)
+        return int(status), text
+
+    def wait_ready(self, nodes):
+        for node in nodes:
+            end = time.monotonic() + READY_SECONDS
+            while self.request(node, "/readyz")[0] != 200:
+                if not node.is_running:
+                    raise ChaosError(f"{node.name} ended with {node.process.returncode}: {node.log.read_text()[-1500:]}")
+                if time.monotonic() > end:
+                    raise ChaosError(f"{node.name} is not ready within {READY_SECONDS} s: {self.request(node, '/readyz')}")
+                time.sleep(0.05)
+
+    def load(self, *words):
+        """A `troupe-load` in the clients' namespace; its JSON is read by `finish`."""
+        output = tempfile.NamedTemporaryFile("w+", dir=self.folder, suffix=".json", delete=False)
+        errors = open(output.name + ".log", "w")
+        process = subprocess.Popen(
+            self.clients.command(self.binaries / "troupe-load", "--ca", self.authority, "--bind", CLIENTS, "--json", "--quiet", *words),
+            stdin=subprocess.DEVNULL, stdout=output, stderr=errors)
+        process.report = output.name
+        self.started.append(process)
+        return process
+
+    def finish(self, process, seconds):
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGINT)
+            process.wait(20)
+        text = pathlib.Path(process.report).read_text()
+        try:
+            return json.loads(text)
+        except ValueError:
+            raise ChaosError(f"troupe-load gave no report ({process.returncode}): {text[-500:]}{pathlib.Path(process.report + '.log').read_text()[-1500:]}")
+
+    def close(self):
+        for process in self.started:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        for node in self.nodes.values():
+            if node.delay:
+                node.delay.kill()
+                node.delay.wait()
+            if node.is_running:
+                node.kill()
+        if self.database:
+            self.database.stop()
+        for namespace in [node.namespace for node in self.nodes.values()] + ([self.clients] if self.clients else []):
+            namespace.remove()
+        run("ip", "netns", "del", self.hub, check=False)
+        if os.environ.get("TROUPE_KEEP"):
+            print(f"kept {self.folder}", file=sys.stderr)
+        else:
+            shutil.rmtree(self.folder, ignore_errors=True)
