@@ -291,20 +291,12 @@ async function main() {
     await devices.open();
     return new Session(known, devices).start();
   }
-  byId("prejoin").hidden = false;
   const preview = new Preview(devices, { mic: "pre-mic", camera: "pre-camera" });
   byId("name").value = memory.name.get();
   preview.setName(byId("name").value || "You");
   byId("name").addEventListener("input", (event) => preview.setName(event.target.value || "You"));
   preview.start();
   let title = "";
-  try {
-    const session = await api.session(roomId);
-    title = session.title;
-    byId("prejoin-title").textContent = session.title;
-    const names = session.participants.map((participant) => participant.name);
-    byId("prejoin-lead").textContent = names.length ? `In the room: ${names.slice(0, 5).join(", ")}${names.length > 5 ? ` and ${names.length - 5} more` : ""}.` : "Nobody is here yet.";
-  } catch (error) { fail(error); }
   byId("join").addEventListener("submit", async (event) => {
     event.preventDefault();
     byId("join-button").disabled = true;
@@ -321,6 +313,15 @@ async function main() {
       byId("join-button").disabled = false;
     }
   });
+  // Shown once it answers: a click before that would send the form away with the page.
+  byId("prejoin").hidden = false;
+  try {
+    const session = await api.session(roomId);
+    title = session.title;
+    byId("prejoin-title").textContent = session.title;
+    const names = session.participants.map((participant) => participant.name);
+    byId("prejoin-lead").textContent = names.length ? `In the room: ${names.slice(0, 5).join(", ")}${names.length > 5 ? ` and ${names.length - 5} more` : ""}.` : "Nobody is here yet.";
+  } catch (error) { fail(error); }
 }
 
 function fail(error) {
