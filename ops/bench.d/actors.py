@@ -49,12 +49,12 @@ def measure_erlang(folder, seconds):
     side = '[{{certfile,"{0}/server.pem"}},{{keyfile,"{0}/server.key"}},{{cacertfile,"{0}/ca.pem"}},{{verify,verify_peer}}{1}]'
     options.write_text(f"[{{server,{side.format(folder, ',{fail_if_no_peer_cert,true}')}}},{{client,{side.format(folder, ',{server_name_indication,disable}')}}}].\n")
     [mapper_port] = ports(1)
-    env = {**os.environ, "ERL_EPMD_PORT": str(mapper_port), "ERL_EPMD_ADDRESS": "127.0.0.1", "HOME": str(folder)}
+    env = {**os.environ, "ERL_CRASH_DUMP_SECONDS": "0", "ERL_EPMD_PORT": str(mapper_port), "ERL_EPMD_ADDRESS": "127.0.0.1", "HOME": str(folder)}
     mapper = subprocess.Popen(["epmd"], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     common = ["erl", "-noshell", "-pa", str(folder), "-setcookie", "bench", "-start_epmd", "false", "-proto_dist", "inet_tls", "-ssl_dist_optfile", str(options)]
-    server = subprocess.Popen([*common, "-name", "server@127.0.0.1", "-s", "actors", "serve"], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    server = subprocess.Popen([*common, "-sname", "server@localhost", "-s", "actors", "serve"], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     try:
-        return json.loads(run(*common, "-name", "caller@127.0.0.1", "-run", "actors", "call", "server@127.0.0.1", seconds, env=env).strip().splitlines()[-1])
+        return json.loads(run(*common, "-sname", "caller@localhost", "-run", "actors", "call", "server@localhost", seconds, env=env).strip().splitlines()[-1])
     finally:
         server.kill()
         server.wait()
@@ -68,7 +68,7 @@ def bench(arguments):
     build = ["swift", "build", "-c", "release", "--product", "actors", "--scratch-path", str(ROOT / ".build" / "bench")]
     if not arguments.no_build:
         run(*build, env=env)
-    program = pathlib.Path(run(*build[:3], "--scratch-path", ROOT / ".build" / "bench", "--show-bin-path", env=env).strip()) / "actors"
+    program = pathlib.Path(run(*build[:4], "--scratch-path", ROOT / ".build" / "bench", "--show-bin-path", env=env).strip()) / "actors"
     with tempfile.TemporaryDirectory(prefix="troupe-bench-") as name:
         folder = pathlib.Path(name)
         make_certificates(folder, ["server", "caller"])
