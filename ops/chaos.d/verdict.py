@@ -43,17 +43,3 @@ class Verdict:
             lines.append(f"  {mark} {row['objective']}{of}: {value} (at most {row['bar']} {row['unit']})")
         return "\n".join(lines)
 
-
-def media_gaps(reports, begin, end, frame=0.04):
-    """Per subscriber and track that was receiving: the longest pause within the window less the frame interval; infinite where it never ended.
-
-    `begin` and `end` are seconds on the report's own clock (after the start of the run)."""
-    gaps = []
-    for report in reports:
-        for subscriber in report["subscribers"]:
-            for track in subscriber["tracks"]:
-                if not track["received"]["packets"]:
-                    continue
-                pauses = [pause for pause in subscriber["gaps"] if pause["track_id"] == track["track_id"] and pause["at"] <= end and pause["at"] + pause["length_ms"] / 1000 >= begin]
-                gaps.append(max((math.inf if pause.get("open") else max(0.0, pause["length_ms"] / 1000 - frame) for pause in pauses), default=0.0))
-    return gaps

@@ -192,7 +192,7 @@ class World:
         self.folder.chmod(0o755)
         self.hub = f"{self.prefix}-hub"
         self.count, self.binaries, self.store, self.programs = count, binaries, store, programs or {}
-        self.nodes, self.clients, self.database, self.started = {}, None, None, []
+        self.nodes, self.clients, self.database, self.started, self.store_address = {}, None, None, [], HUB
         self.topology = self.folder / "topology.yaml"
 
     def tool(self, name):
