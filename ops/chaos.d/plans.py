@@ -145,7 +145,7 @@ def partition(world, arguments, kind="symmetric"):
     run = Run(world, arguments, seconds=SETTLE_SECONDS + 24)
     nodes = list(world.nodes.values())
     minority, majority = nodes[-2:], nodes[:-2]
-    addresses = [node.namespace.address for node in majority] + ([world.store_address] if world.database else [])
+    addresses = [node.namespace.address for node in majority] + [world.store_address]
     epochs = [run.session(majority[0])[1].get("epoch", 0)]
     rounds = 4 if kind == "flapping" else 1
     for _ in range(rounds):

@@ -185,13 +185,13 @@ class PostgreSQL:
 class World:
     """`with World(5) as world:` brings up the nodes; all is gone afterwards."""
 
-    def __init__(self, count, binaries, store="postgres", programs=None):
+    def __init__(self, count, binaries, programs=None):
         if os.getuid() != 0:
             raise ChaosError("needs root: it makes network namespaces")
         self.prefix, self.folder = f"tc{os.getpid() % 100000}", pathlib.Path(tempfile.mkdtemp(prefix="troupe-chaos-"))
         self.folder.chmod(0o755)
         self.hub = f"{self.prefix}-hub"
-        self.count, self.binaries, self.store, self.programs = count, binaries, store, programs or {}
+        self.count, self.binaries, self.programs = count, binaries, programs or {}
         self.nodes, self.clients, self.database, self.started, self.store_address = {}, None, None, [], HUB
         self.topology = self.folder / "topology.yaml"
 
@@ -212,9 +212,8 @@ class World:
             for number in range(1, self.count + 1):
                 name = f"n{number}"
                 self.nodes[name] = Node(self, name, number, self.programs.get(name, self.binaries / "troupe"))
-            if self.store == "postgres":
-                self.database = PostgreSQL(self)
-                self.database.start()
+            self.database = PostgreSQL(self)
+            self.database.start()
             self.write_topology()
             for node in self.nodes.values():
                 node.start()
@@ -224,16 +223,22 @@ class World:
             self.close()
             raise
 
+    def __exit__(self, kind, *_):
+        if kind:
+            for node in self.nodes.values():
+                text = node.log.read_text(errors="replace") if node.log.exists() else ""
+                print(f"--- {node.name}", *text.splitlines()[-15:], sep="\n", file=sys.stderr)
+        self.close()
+
     def write_topology(self):
         lines = ["nodes:"]
         for node in self.nodes.values():
             lines += [f"  - name: {node.name}", f"    host: {node.namespace.address}", "    cluster_port: 7101", "    http_port: 8443", "    media_ports: [40101]",
                       "    pipe_ports: [41101]", f"    announced: [{node.namespace.address}]", "    roles: [edge, room, recorder, compositor]"]
         secret = self.folder / "postgres.url"
-        secret.write_text(self.database.url + "\n" if self.database else "")
+        secret.write_text(self.database.url + "\n")
         secret.chmod(0o600)
-        lines += ["store:", f"  postgres: {{url_file: {secret}}}" if self.database else f"  sqlite: {self.folder}/troupe.db"]
-        lines += ["storage:", f"  folder: {self.folder}/recordings", f"ca_dir: {self.folder}/ca", f"keys_file: {self.folder}/keys.yaml"]
+        lines += ["store:", f"  postgres: {{url_file: {secret}}}", "storage:", f"  folder: {self.folder}/recordings", "  shared: true", f"ca_dir: {self.folder}/ca", f"keys_file: {self.folder}/keys.yaml"]
         self.topology.write_text("\n".join(lines) + "\n")
         run(self.binaries / "troupe", "keys", "--topology", self.topology)
 
