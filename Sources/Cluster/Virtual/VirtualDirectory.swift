@@ -76,19 +76,23 @@ final class VirtualDirectory: @unchecked Sendable {
             return send(call, identity, to: known.node)
         }
         let request = kind.request(identity.key, region: kind.prefersCallersRegion ? system.configuration.region : nil)
-        let order = Placement.order(request, among: system.hosts())
-        guard let host = order.first(where: { name in !call.refusals.contains { $0.node == name } }) else {
-            if order.isEmpty { return nobody(call, identity, kind) }
+        guard let host = nextHost(request, call) else {
+            if call.refusals.isEmpty { return system.router.refuse(call, .noHost) }
             return system.router.refuse(call, .full(call.refusals.map { "\($0.node): \($0.text)" }.joined(separator: "; ")))
         }
         send(call, identity, to: host)
     }
-    /// No host takes work. One that joins or is suspected may in a moment.
-    private func nobody(_ call: OutgoingCall, _ identity: VirtualIdentity, _ kind: VirtualKind) {
-        let mayCome = system.members().contains { kind.mayLive(on: $0) && ($0.state == .joining || $0.state == .suspect) }
-        guard mayCome else { return system.router.refuse(call, .noHost) }
-        call.waitsBecause = .noHost
-        park(call, identity)
+    /// Who has not refused it yet: hosts that take work, then the others, which may know where it is or have it.
+    private func nextHost(_ request: PlacementRequest, _ call: OutgoingCall) -> NodeName? {
+        func next(_ hosts: [PlacementHost]) -> NodeName? {
+            Placement.order(request, among: hosts).first { name in !call.refusals.contains { $0.node == name } }
+        }
+        let hosts = system.hosts()
+        return next(hosts) ?? next(hosts.map { host in
+            var host = host
+            (host.takesWork, host.weight) = (true, max(host.weight, 1))
+            return host
+        })
     }
     private func send(_ call: OutgoingCall, _ identity: VirtualIdentity, to node: NodeName) {
         call.sentTo = node
