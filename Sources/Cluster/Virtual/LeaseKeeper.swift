@@ -116,7 +116,7 @@ final class LeaseKeeper: @unchecked Sendable {
     }
     /// Compares what this node thinks it holds with what the store says. - Returns: whether the store answered.
     private func verify() async -> Bool {
-        let held = system.virtuals.claims, life = system.incarnation
+        let held = system.virtuals.held, life = system.incarnation
         do {
             guard try await bounded({ [system] in try await system.leases.renewNode(system.node, incarnation: life) }) else {
                 overtaken(life)
@@ -127,7 +127,7 @@ final class LeaseKeeper: @unchecked Sendable {
             for claim in held where !stored.contains(claim) {
                 let now = try await bounded { [system] in try await system.leases.claim(kind: claim.kind, key: claim.key) }
                 // Moved or released in order meanwhile: then it is not held any more.
-                if system.virtuals.claims.contains(claim) { system.virtuals.claimLost(claim.identity, to: now) }
+                if system.virtuals.held.contains(claim) { system.virtuals.claimLost(claim.identity, to: now) }
             }
             return true
         } catch {

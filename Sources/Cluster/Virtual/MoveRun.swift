@@ -17,6 +17,7 @@ final class MoveRun: @unchecked Sendable {
     private var virtuals: VirtualDirectory { system.virtuals }
     private var identity: VirtualIdentity { machine.claim.identity }
     var target: NodeName { machine.target }
+    var isDeciding: Bool { machine.isDeciding }
 
     init(_ system: ClusterSystem, _ machine: MoveSource, _ resident: Resident, _ kind: VirtualKind) {
         self.system = system; self.machine = machine; self.resident = resident; self.kind = kind
@@ -112,6 +113,8 @@ final class MoveRun: @unchecked Sendable {
         }
     }
     private func open() {
+        // Its node's life ended while the actor was told that it is kept.
+        guard resident.claim.incarnation == system.incarnation, !system.keeper.isSuperseded, !system.isCondemned else { return surrender(nil) }
         virtuals.slots[identity] = .active(resident)
         virtuals.arriveAgain(identity)
     }

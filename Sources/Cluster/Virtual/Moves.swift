@@ -39,6 +39,10 @@ final class Moves: @unchecked Sendable {
     }
     /// Those that can be taken back are.
     func giveUp() { for identity in runs.keys.sorted() { runs[identity]?.feed(.deadline) } }
+    /// The store says that an actor shut for a move is another node's. One whose own compare-and-set is under way learns by that.
+    func claimLost(_ identity: VirtualIdentity) {
+        if let run = runs[identity], !run.isDeciding { run.feed(.claimLost) }
+    }
     /// This life of the node is over.
     func loseAll() {
         for identity in runs.keys.sorted() { runs[identity]?.feed(.claimLost) }

@@ -110,6 +110,7 @@ extension VirtualDirectory {
     }
     /// Another node holds a newer claim.
     func claimLost(_ identity: VirtualIdentity, to stored: Claim?) {
+        if case .shut = slots[identity] { return system.moves.claimLost(identity) }
         guard case .active(let resident) = slots[identity] else { return }
         slots[identity] = nil
         ledger.release(identity)

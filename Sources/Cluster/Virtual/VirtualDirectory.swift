@@ -66,6 +66,16 @@ final class VirtualDirectory: @unchecked Sendable {
     /// Held and not on their way elsewhere.
     var claims: [Claim] { slots.values.compactMap { if case .active(let resident) = $0 { resident.claim } else { nil } }.sorted { $0.identity < $1.identity } }
 
+    /// Held, those on their way elsewhere included.
+    var held: [Claim] {
+        slots.values.compactMap { slot in
+            switch slot {
+            case .active(let resident), .shut(let resident): resident.claim
+            case .activating, .releasing: nil
+            }
+        }.sorted { $0.identity < $1.identity }
+    }
+
     // MARK: Calls of this node
 
     func route(_ call: OutgoingCall, _ identity: VirtualIdentity) {

@@ -107,8 +107,6 @@ package struct Membership: Sendable {
         guard peer.member.incarnation == incarnation else { return .down }
         return peer.doubt == nil ? .up : .suspect
     }
-    /// Whether anyone who was a member is suspect, or dead and not back.
-    package var hasDoubt: Bool { peers.values.contains { $0.doubt != nil } || graves.names.contains { $0 != me.name && peers[$0] == nil } }
     /// Which members hold this life for dead, each by its own judgement. Votes of a suspect's can be void again; once
     /// `standing` is down they are for ever.
     package func votesDown(_ name: NodeName, _ incarnation: Incarnation) -> Set<NodeName> {

@@ -72,6 +72,13 @@ package struct MoveSource: Sendable {
         self.claim = claim; self.target = target; self.targetIncarnation = targetIncarnation
     }
     package func begin() -> [Action] { [.reserve] }
+    /// Whether only the store's answer can end it.
+    package var isDeciding: Bool {
+        switch state {
+        case .claiming, .settling: true
+        default: false
+        }
+    }
 
     package mutating func handle(_ input: Input) -> [Action] {
         if input == .targetGone { targetIsGone = true }
