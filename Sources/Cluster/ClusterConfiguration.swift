@@ -19,12 +19,36 @@ package struct ClusterConfiguration: Sendable {
         package static let linkBytesMost = 32 << 20
         /// Calls that wait while one virtual actor is activated or released.
         package static let waitingCalls = 1024
-        /// Times a call is sent on to the node its actor moved to.
+        /// Times a call is sent on without news of a higher epoch, before it waits `settleInterval`.
         package static let redirects = 2
         /// Between two looks at an owner that is being judged.
         package static let settleInterval = Duration.milliseconds(100)
         package static let activation = Duration.seconds(10)
         package static let storeCall = Duration.seconds(3)
+        /// Calls that still run in an actor that is let go.
+        package static let quiet = Duration.seconds(2)
+        /// A capacity token, from the look at the ledger to the activated actor.
+        package static let token = Duration.seconds(30)
+        /// Capacity units of a node unless it says otherwise.
+        package static let units = 10_000
+        /// Compare-and-set attempts before the claim, or the set of voters, counts as contended.
+        package static let claimAttempts = 4
+        package static let voterAttempts = 16
+        /// One question to one voter.
+        package static let voteCall = Duration.milliseconds(500)
+        /// Moves away from one node at once, and how long one may take unless told.
+        package static let movesAtOnce = 16
+        package static let move = Duration.seconds(10)
+        /// Claims in one transaction.
+        package static let claimBatch = 64
+        /// Claims of the dead that are dealt out at a time, hosts each is offered to, and one batch's call.
+        package static let orphansAtOnce = 512
+        package static let revivalAttempts = 4
+        package static let revivalCall = Duration.seconds(15)
+        /// Activations under way at once for one batch.
+        package static let activationsAtOnce = 16
+        /// Between two looks for claims of the dead.
+        package static let sweep = Duration.seconds(5)
         /// Locations of virtual actors that are remembered.
         package static let knownLocations = 16_384
         /// Connections that have not shown who they are yet.
@@ -98,6 +122,8 @@ package struct ClusterConfiguration: Sendable {
     package var timing = Membership.Timing()
     package var leaseTime = Limits.leaseTime
     package var leaseRenewal = Limits.leaseRenewal
+    /// What this node may hold at once, in the units of `VirtualKind.cost`.
+    package var units = Limits.units
 
     package init(name: NodeName, roles: Set<String> = [], region: String? = nil, bind: SocketAddress? = nil, peers: [NodeName: SocketAddress] = [:], tls: TLSIdentity? = nil) {
         self.name = name; self.roles = roles; self.region = region; self.bind = bind; self.peers = peers; self.tls = tls
@@ -152,8 +178,13 @@ package enum ClusterNotice: Sendable, CustomStringConvertible {
     case operatorDown(String, String)
     case storeAway(String)
     case storeBack
-    /// Another life of this node has registered: this one may claim nothing any more.
+    /// Another life of this node has registered, or others have declared this one over: it may claim nothing any more.
     case superseded
+    /// This node has had another one's life declared over.
+    case retired(NodeName, Incarnation)
+    /// It reaches neither the store nor a majority, and decides nothing until it does.
+    case frozen
+    case thawed
     case claimLost(kind: String, key: String)
     case activationFailed(kind: String, key: String, String)
     package var description: String {
@@ -171,7 +202,10 @@ package enum ClusterNotice: Sendable, CustomStringConvertible {
         case .operatorDown(let name, let why): "\(name) disconnected: \(why)"
         case .storeAway(let text): "store away: \(text)"
         case .storeBack: "store back"
-        case .superseded: "another process runs under this node's name; this one claims nothing any more"
+        case .superseded: "this life of the node was replaced or declared over; it claims nothing any more"
+        case .retired(let node, let incarnation): "\(node)/\(incarnation.rawValue) is declared dead; its claims are free"
+        case .frozen: "neither the store nor a majority answers: deciding nothing until one does"
+        case .thawed: "deciding again"
         case .claimLost(let kind, let key): "\(kind)/\(key) is claimed elsewhere now"
         case .activationFailed(let kind, let key, let why): "\(kind)/\(key) was not activated: \(why)"
         }
@@ -206,5 +240,11 @@ package struct ClusterCounters: Sendable, Equatable {
     package var callsShed: UInt64 = 0
     package var peerCallsShed: UInt64 = 0
     package var clocksOff: UInt64 = 0
+    package var tokensRefused: UInt64 = 0
+    package var moves: UInt64 = 0
+    package var revived: UInt64 = 0
+    package var freezes: UInt64 = 0
+    /// Actors let go while calls still ran in them, after `Limits.quiet`.
+    package var endedBusy: UInt64 = 0
     package init() {}
 }

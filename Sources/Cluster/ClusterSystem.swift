@@ -44,6 +44,8 @@ package final class ClusterSystem: DistributedActorSystem, @unchecked Sendable {
     /// How long the calls made inside may take.
     @TaskLocal package static var deadline: Duration = Limits.defaultDeadline
     @TaskLocal static var shard: Int = -1
+    /// The virtual actor whose call this task runs.
+    @TaskLocal static var runningIn: VirtualIdentity?
 
     enum Phase { case fresh, starting, running, stopped }
     struct Shared {
@@ -57,6 +59,7 @@ package final class ClusterSystem: DistributedActorSystem, @unchecked Sendable {
         var memberObservers: [@Sendable (MemberEvent) -> Void] = []
         var noticeObservers: [@Sendable (ClusterNotice) -> Void] = []
         var told = OncePerCause(interval: Limits.noticeInterval, most: Limits.noticeCauses)
+        var freezeObservers: [@Sendable (Bool) -> Void] = []
     }
 
     package let configuration: ClusterConfiguration
@@ -74,6 +77,9 @@ package final class ClusterSystem: DistributedActorSystem, @unchecked Sendable {
     private(set) var links: Links!
     private(set) var virtuals: VirtualDirectory!
     private(set) var keeper: LeaseKeeper!
+    private(set) var seeker: ClaimSeeker!
+    private(set) var moves: Moves!
+    private(set) var revival: Revival!
 
     /// - Parameters:
     ///   - loop: the control loop: links, and every actor not made inside `withShard`.
@@ -92,6 +98,10 @@ package final class ClusterSystem: DistributedActorSystem, @unchecked Sendable {
         links = Links(self)
         virtuals = VirtualDirectory(self)
         keeper = LeaseKeeper(self)
+        seeker = ClaimSeeker(self)
+        moves = Moves(self)
+        revival = Revival(self)
+        register(error: MoveFailure.self)
     }
 
     package var node: NodeName { configuration.name }
@@ -138,9 +148,13 @@ package final class ClusterSystem: DistributedActorSystem, @unchecked Sendable {
         }
         guard given == proposed || !registry.hasGivenNumbers else { throw ClusterStartError.actorsBeforeStart }
         shared.withLock { $0.incarnation = given }
+        let voters: VoterSet
+        do { voters = try await joinVoters() } catch { throw ClusterStartError.store("\(error)") }
         try await onLoop { [self] in
+            provide(NodeAgent(self), as: NodeAgent.service)
             try links.start(given)
-            keeper.start()
+            keeper.start(voters: voters)
+            revival.start()
             shared.withLock { $0.phase = .running }
         }
     }
@@ -166,6 +180,10 @@ package final class ClusterSystem: DistributedActorSystem, @unchecked Sendable {
             return state.phase == .running
         }
         guard wasRunning else { return }
+        _ = try? await onLoop { [self] in
+            revival.stop()
+            moves.giveUp()
+        }
         // Settled by `releaseAll` before the links say goodbye, so that whoever hears it may claim at once.
         await virtuals.releaseAll()
         try? await onLoop { [self] in
@@ -179,6 +197,15 @@ package final class ClusterSystem: DistributedActorSystem, @unchecked Sendable {
         try await withCheckedThrowingContinuation { continuation in
             loop.run { continuation.resume(with: Result { try body() }) }
         }
+    }
+
+    // MARK: Deciding
+
+    func addFreezeObserver(_ body: @escaping @Sendable (Bool) -> Void) { shared.withLock { $0.freezeObservers.append(body) } }
+    func froze(_ isFrozen: Bool) {
+        if isFrozen { count { $0.freezes += 1 } }
+        notice(isFrozen ? .frozen : .thawed)
+        for observer in shared.withLock({ $0.freezeObservers }) { observer(isFrozen) }
     }
 
     // MARK: Places
@@ -196,17 +223,20 @@ package final class ClusterSystem: DistributedActorSystem, @unchecked Sendable {
 
     // MARK: Virtual actors
 
-    /// Registers a kind of virtual actor. Call it on every node before `start`, alike but for what `activate` captures.
+    /// Registers a kind of virtual actor. Call it on every node before `start`, alike but for what its closures capture.
+    package func virtual(_ kind: VirtualKind) { virtuals.register(kind) }
     /// - Parameters:
     ///   - roles: a node may host it that has one of them; empty: every node.
+    ///   - cost: capacity units of one actor (`ClusterConfiguration.units`).
+    ///   - revives: survivors activate a dead node's at once, without waiting for a call.
+    ///   - move: how it takes its state along when it moves.
     ///   - activate: makes the actor on this node under a fresh claim. What it throws reaches the callers.
-    ///   - lost: the claim was taken by another node while this one was stalled: stop deciding, end.
+    ///   - lost: the claim was taken by another node while this one was stalled or cut off: stop deciding, end.
     package func virtual(
-        _ kind: String, roles: Set<String> = [],
-        activate: @escaping @Sendable (_ key: String, _ claim: Claim, _ system: ClusterSystem) async throws -> any DistributedActor,
-        lost: (@Sendable (_ key: String, _ actor: any DistributedActor) async -> Void)? = nil
+        _ kind: String, roles: Set<String> = [], cost: Int = 1, revives: Bool = false, move: VirtualMove? = nil,
+        activate: @escaping VirtualKind.Activate, lost: VirtualKind.Lost? = nil
     ) {
-        virtuals.register(VirtualKind(name: kind, roles: roles, activate: activate, lost: lost))
+        virtual(VirtualKind(name: kind, roles: roles, cost: cost, revives: revives, activate: activate, lost: lost, move: move))
     }
     /// A reference that finds the actor wherever it is; claims and activates it at the first call if it is nowhere.
     package func reference<A: DistributedActor>(_ type: A.Type, kind: String, key: String) -> A where A.ActorSystem == ClusterSystem {

@@ -85,6 +85,20 @@ enum Migrations {
         CREATE INDEX recordings_by_start ON recordings (started_at);
         CREATE INDEX recordings_unfinished ON recordings (recorder) WHERE state NOT IN ('ready', 'failed');
         """,
+        """
+        CREATE INDEX claims_held ON claims (node, incarnation) WHERE is_released = 0;
+        CREATE TABLE voters (
+            only INTEGER PRIMARY KEY CHECK (only = 1),
+            version INTEGER NOT NULL,                   -- changes by compare-and-set
+            names TEXT NOT NULL                         -- separated by spaces, in order
+        ) STRICT;
+        CREATE TABLE pins (
+            kind TEXT NOT NULL,
+            key TEXT NOT NULL,
+            node TEXT NOT NULL,
+            PRIMARY KEY (kind, key)
+        ) STRICT, WITHOUT ROWID;
+        """,
     ]
 
     /// Takes the steps a file has not had, in one transaction.

@@ -60,17 +60,7 @@ extension SQLiteStore: LeaseStore {
         }
     }
 
-    package func releaseClaim(_ claim: Claim) async throws {
-        try await perform { (connection) throws(StoreError) in
-            try connection.transaction { () throws(StoreError) in
-                _ = try connection.run(
-                    "UPDATE claims SET is_released = 1 WHERE kind = ? AND key = ? AND epoch = ?",
-                    [.text(claim.kind), .text(claim.key), .integer(try Self.column(claim.epoch.rawValue))])
-            }
-        }
-    }
-
-    private static func claim(_ connection: SQLiteConnection, _ kind: String, _ key: String) throws(StoreError) -> Claim? {
+    static func claim(_ connection: SQLiteConnection, _ kind: String, _ key: String) throws(StoreError) -> Claim? {
         try connection.first("SELECT node, incarnation, epoch, is_released FROM claims WHERE kind = ? AND key = ?", [.text(kind), .text(key)]) { (row) throws(StoreError) in
             Claim(
                 kind: kind, key: key, node: NodeName(row.text(0)), incarnation: Incarnation(try row.counter(1)),

@@ -102,7 +102,7 @@ final class TestNode: Sendable {
 
 /// Starts nodes named a, b, c…, waits until all see each other, and stops what is left at the end.
 func withCluster(
-    _ names: [NodeName], leases: any LeaseStore = MemoryLeaseStore(), identities: [NodeName: TLSIdentity] = [:], join: Bool = true,
+    _ names: [NodeName], leases: any LeaseStore = MemoryLeaseStore(), storeOf: ((NodeName) -> any LeaseStore)? = nil, identities: [NodeName: TLSIdentity] = [:], join: Bool = true,
     change: (inout ClusterConfiguration) -> Void = { _ in }, prepare: (TestNode) -> Void = { _ in }, _ body: ([TestNode]) async throws -> Void
 ) async throws {
     let ports = freePorts(names.count)
@@ -113,7 +113,7 @@ func withCluster(
             name: name, bind: address, peers: Dictionary(uniqueKeysWithValues: addresses.filter { $0.0 != name }),
             tls: identities[name] ?? TestAuthority.shared.identity(name))
         change(&configuration)
-        nodes.append(try TestNode(configuration, leases))
+        nodes.append(try TestNode(configuration, storeOf?(name) ?? leases))
     }
     for node in nodes { prepare(node) }
     var failure: (any Error)?

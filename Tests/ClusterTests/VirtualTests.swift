@@ -28,8 +28,11 @@ import Testing
         }
     }
     private func counter(_ node: TestNode, _ key: String) -> Counter { node.system.reference(Counter.self, kind: Counter.kind, key: key) }
+    private func first(among names: [NodeName], _ key: String) -> NodeName? {
+        Placement.order(PlacementRequest(kind: Counter.kind, key: key), among: names.map { PlacementHost(name: $0) }).first
+    }
     private func key(placedOn node: NodeName, among names: [NodeName]) -> String {
-        (0...).lazy.map { "k\($0)" }.first { Rendezvous.place(kind: Counter.kind, key: $0, among: names) == node }!
+        (0...).lazy.map { "k\($0)" }.first { first(among: names, $0) == node }!
     }
 
     @Test func aRaceForAClaimIsWonByOne() async throws {
@@ -138,7 +141,7 @@ import Testing
     @Test func theDeadsActorsAreTakenOver() async throws {
         let log = Log<Life>(), names: [NodeName] = ["a", "b", "c"]
         try await withCluster(names, prepare: hosting(log)) { nodes async throws in
-            let keys = (0..<200).lazy.map { "k\($0)" }.filter { Rendezvous.place(kind: Counter.kind, key: $0, among: names) == "c" }.prefix(20).map { $0 }
+            let keys = (0..<200).lazy.map { "k\($0)" }.filter { first(among: names, $0) == "c" }.prefix(20).map { $0 }
             for key in keys { #expect(try await counter(nodes[0], key).increment().node == "c") }
             nodes[2].kill()
             for node in nodes[..<2] { try await until("the link is known to be lost") { node.notices.all.contains { $0.hasPrefix("link to c ended") } } }

@@ -65,7 +65,7 @@ private func parse(_ payload: [UInt8]) throws -> Frame {
         }
     }
     @Test(arguments: [
-        CallFailure.notExecuted(.moved(to: "n3", epoch: Epoch(4))), .notExecuted(.unknownTarget), .notExecuted(.badArguments("no")), .notExecuted(.storeAway("disk")),
+        CallFailure.notExecuted(.moved(to: "n3", epoch: Epoch(4))), .notExecuted(.unknownTarget), .notExecuted(.badArguments("no")), .notExecuted(.storeAway("disk")), .notExecuted(.frozen), .notExecuted(.full("a holds 3 of 3")),
         .registered(name: "E", error: [0x01]), .other(type: "T", text: "x"), .unsendable("too large"),
     ])
     func failuresComeBack(failure: CallFailure) throws {

@@ -52,7 +52,7 @@ final class CallRouter: @unchecked Sendable {
     func incoming(_ call: OutgoingCall) -> IncomingCall {
         IncomingCall(method: call.method, arguments: .values(call.arguments), expires: call.expires, origin: call) { [self] in finished(call, $0) }
     }
-    private func refuse(_ call: OutgoingCall, _ reason: NotExecutedReason) {
+    func refuse(_ call: OutgoingCall, _ reason: NotExecutedReason) {
         system.count { $0.callsRefused += 1 }
         call.fail(ClusterError.notExecuted(reason))
     }

@@ -20,8 +20,13 @@ final class OutgoingCall: @unchecked Sendable {
     var mayHaveRun = false
     /// How often it has been sent on to another node.
     var redirects = 0
-    /// How often it waited for an owner to be judged or a link to come back.
-    var waits = 0
+    /// The highest epoch it was sent after.
+    var followed = Epoch.none
+    /// Where it was sent last, and which nodes had no capacity for its actor, with what they said.
+    var sentTo: NodeName?
+    var refusals: [(node: NodeName, text: String)] = []
+    /// Why it waits; what the caller is told when time is up meanwhile.
+    var waitsBecause: NotExecutedReason?
 
     init(recipient: ActorAddress, method: String, arguments: [any Codable], expires: Instant) {
         self.recipient = recipient; self.method = method; self.arguments = arguments; self.expires = expires
@@ -30,7 +35,7 @@ final class OutgoingCall: @unchecked Sendable {
     func fail(_ error: any Error) { answer.answer(.failure(error)) }
     /// Time is up, the task was cancelled, or the link is gone: what the caller may conclude depends on how far the call got.
     func giveUp(_ unknown: UnknownOutcomeReason, _ notExecuted: NotExecutedReason) {
-        fail(mayHaveRun ? ClusterError.unknownOutcome(unknown) : ClusterError.notExecuted(notExecuted))
+        fail(mayHaveRun ? ClusterError.unknownOutcome(unknown) : ClusterError.notExecuted(waitsBecause ?? notExecuted))
     }
 }
 
@@ -43,6 +48,10 @@ final class IncomingCall: @unchecked Sendable {
     let origin: OutgoingCall?
     /// Whether it came from an operator's client, which may call little.
     let isOperators: Bool
+    /// The virtual actor it runs in, for `deactivate` from inside.
+    var identity: VirtualIdentity?
+    /// Called once it is over, by the directory that let it in.
+    var atEnd: (() -> Void)?
     private let finish: @Sendable (CallOutcome) -> Void
 
     init(
@@ -51,7 +60,11 @@ final class IncomingCall: @unchecked Sendable {
     ) {
         self.method = method; self.arguments = arguments; self.expires = expires; self.origin = origin; self.isOperators = isOperators; self.finish = finish
     }
-    func finish(_ outcome: CallOutcome) { finish(outcome) }
+    func finish(_ outcome: CallOutcome) {
+        finish(outcome)
+        atEnd?()
+        atEnd = nil
+    }
     /// Whether nobody waits any more and it has not begun: then it must not begin.
     func isStale(now: Instant) -> Bool { now >= expires || origin?.isOver == true }
 }

@@ -14,9 +14,12 @@ struct Dispatcher: Sendable {
         guard !call.isStale(now: loop.now) else { return call.finish(.notExecuted(.deadline)) }
         call.origin?.mayHaveRun = true
         let loop = loop
+        let identity = call.identity
         loop.spawn {
-            await Self.execute(call.method, CallDecoder(call.arguments), on: actor, system) { outcome in
-                loop.run { call.finish(outcome) }
+            await ClusterSystem.$runningIn.withValue(identity) {
+                await Self.execute(call.method, CallDecoder(call.arguments), on: actor, system) { outcome in
+                    loop.run { call.finish(outcome) }
+                }
             }
         }
     }

@@ -32,6 +32,10 @@ package enum NotExecutedReason: Equatable, Sendable {
     case unsettled
     /// A new claim was needed and the store did not answer.
     case storeAway(String)
+    /// The owner can reach neither the store nor a majority and decides nothing; try again, or elsewhere.
+    case frozen
+    /// Every node that may host it has given its capacity away: the text says who holds how much. Try again later.
+    case full(String)
     /// The system is not started or is shutting down.
     case stopped
     /// Another reason, of a newer release.
@@ -72,6 +76,8 @@ extension NotExecutedReason: CustomStringConvertible {
         case .deadline: "time was up before it began"
         case .unsettled: "its owner is being judged"
         case .storeAway(let text): "the store is away: \(text)"
+        case .frozen: "its owner is cut off and decides nothing"
+        case .full(let text): "no capacity left: \(text)"
         case .stopped: "the cluster system is not running"
         case .refused(let text): text
         }
@@ -81,7 +87,7 @@ extension NotExecutedReason: CustomStringConvertible {
 extension NotExecutedReason: Codable {
     private enum Code {
         static let unreachable = 1, moved = 2, unknownActor = 3, unknownTarget = 4, noHost = 5, badArguments = 6
-        static let overloaded = 7, deadline = 8, unsettled = 9, storeAway = 10, stopped = 11, refused = 12
+        static let overloaded = 7, deadline = 8, unsettled = 9, storeAway = 10, stopped = 11, refused = 12, frozen = 13, full = 14
     }
     private var code: Int {
         switch self {
@@ -97,6 +103,8 @@ extension NotExecutedReason: Codable {
         case .storeAway: Code.storeAway
         case .stopped: Code.stopped
         case .refused: Code.refused
+        case .frozen: Code.frozen
+        case .full: Code.full
         }
     }
     package func encode(to encoder: any Encoder) throws {
@@ -106,7 +114,7 @@ extension NotExecutedReason: Codable {
         case .moved(let node, let epoch):
             try list.encode(node.rawValue)
             try list.encode(epoch.rawValue)
-        case .badArguments(let text), .storeAway(let text), .refused(let text): try list.encode(text)
+        case .badArguments(let text), .storeAway(let text), .refused(let text), .full(let text): try list.encode(text)
         default: break
         }
     }
@@ -125,6 +133,8 @@ extension NotExecutedReason: Codable {
         case Code.storeAway: self = .storeAway(try list.decode(String.self))
         case Code.stopped: self = .stopped
         case Code.refused: self = .refused(try list.decode(String.self))
+        case Code.frozen: self = .frozen
+        case Code.full: self = .full(try list.decode(String.self))
         case let other: self = .refused("reason \(other), which this release does not know")
         }
     }

@@ -186,7 +186,6 @@ final class Links: @unchecked Sendable {
         return up[node]
     }
     var anyPeer: Member? { all.first?.peer }
-    func standing(_ node: NodeName, _ incarnation: Incarnation) -> ClaimDecision.Standing { membership.core.standing(node, incarnation) }
 
     func saidGoodbye(_ link: Link, _ text: String) {
         if let peer = link.peer, up[peer.name] === link, configuration.kind == .node { membership.apply { $0.left(peer.life, now: loop.now) } }

@@ -91,7 +91,7 @@ final class MembershipKeeper: @unchecked Sendable {
         case .down(let member):
             system.count { $0.membersDown += 1 }
             system.links.forgot(member.name)
-            system.virtuals.nodeDown(member.name)
+            system.memberDown(member.name)
         case .condemned(let votes): condemned(by: votes)
         }
         system.tell(event)

@@ -1,50 +1,42 @@
-// Keeping this node's row in the store alive, watching others', and taking claims by both.
+// Keeping this node's row in the store alive, watching others', and knowing whether this node may decide.
 import EventLoop
 import Primitives
 
-enum ClaimSeeker {
-    enum Result: Sendable, Equatable {
-        case mine(Claim)
-        case elsewhere(NodeName, Epoch)
-        case unsettled
-    }
-    /// Compare-and-set attempts before the claim counts as contended.
-    static let attempts = 4
-}
-
-/// Confined to the control loop.
-///
-/// A renewal that fails is no reason to stop: nobody else can claim either while the store is away. What is dangerous is a
-/// stall of this process alone, during which others may have taken its claims: after one, calls to virtual actors wait
-/// until the claims have been read again.
+/// Confined to the control loop. The decisions are `Ownership`'s.
 final class LeaseKeeper: @unchecked Sendable {
     private typealias Limits = ClusterConfiguration.Limits
     private let system: ClusterSystem
     private var watch: LeaseWatch
+    private var ownership: Ownership
     private var timer: RepeatingTimer?
-    private var lastTick: Instant?
     private var renewing = false
-    private var verifying = false
     private var storeIsAway = false
-    private(set) var isSuperseded = false
+    /// The life whose row is another's now; nil while ours stands.
+    private var superseded: Incarnation?
+    private(set) var voters = VoterSet()
     private var loop: any Loop { system.loop }
 
     init(_ system: ClusterSystem) {
         self.system = system
         watch = LeaseWatch(leaseTime: system.configuration.leaseTime)
+        ownership = Ownership(leaseTime: system.configuration.leaseTime, now: system.loop.now)
     }
-    func start() {
-        lastTick = loop.now
+    func start(voters: VoterSet) {
+        self.voters = voters
+        ownership = Ownership(leaseTime: system.configuration.leaseTime, now: loop.now)
         timer = loop.every(system.configuration.leaseRenewal) { [self] in tick() }
     }
     func stop() {
         timer?.cancel()
         timer = nil
     }
+    var isSuperseded: Bool { superseded == system.incarnation }
+    var isFrozen: Bool { ownership.isFrozen }
+
+    // MARK: Renewing
 
     private func tick() {
-        _ = isInDoubt()
-        lastTick = loop.now
+        look()
         guard !renewing else { return }
         renewing = true
         loop.spawn { [self] in
@@ -53,80 +45,94 @@ final class LeaseKeeper: @unchecked Sendable {
         }
     }
     private func renew() async {
+        let began = loop.now, life = system.incarnation
         do {
-            let asked = system.incarnation
-            let mine = try await bounded { [system] in try await system.leases.renewNode(system.node, incarnation: asked) }
-            // While this node registers a new life of its own, the row is of that one.
-            if !mine, !isSuperseded, asked == system.incarnation, !system.membership.core.isCondemned {
-                isSuperseded = true
-                system.notice(.superseded)
-                system.virtuals.loseAll()
-            }
-            if system.membership.core.hasDoubt { try await watchOthers() }
+            let mine = try await bounded { [system] in try await system.leases.renewNode(system.node, incarnation: life) }
+            try await readRows()
+            if mine { ownership.renewed(began: began) } else { overtaken(life) }
+            comeBack()
             if storeIsAway { storeIsAway = false; system.notice(.storeBack) }
-        } catch {
-            system.count { $0.storeFailures += 1 }
-            if !storeIsAway { storeIsAway = true; system.notice(.storeAway("\(error)")) }
-        }
+        } catch { storeFailed(error) }
     }
-    private func watchOthers() async throws {
-        let rows = try await bounded { [system] in try await system.leases.nodes() }
+    /// The row is of another life: of a newer process of this name, or of nobody, because this one was declared over.
+    private func overtaken(_ life: Incarnation) {
+        // While this node registers a new life of its own, the row is of that one.
+        guard life == system.incarnation, superseded != life, !system.isCondemned else { return }
+        superseded = life
+        system.notice(.superseded)
+        system.virtuals.loseAll()
+    }
+    /// A row nobody renews is not of another process: this life was retired by nodes that did not tell. The next one begins.
+    private func comeBack() {
+        guard isSuperseded, !system.isCondemned, watch.standsStill(system.node, now: loop.now) else { return }
+        system.membership.apply { $0.condemned([]) }
+    }
+    private func storeFailed(_ error: any Error) {
+        system.count { $0.storeFailures += 1 }
+        if !storeIsAway { storeIsAway = true; system.notice(.storeAway("\(error)")) }
+    }
+    /// Reads everybody's row and the voters as they are now.
+    func readRows() async throws {
+        let (rows, voters) = try await bounded { [system] in (try await system.leases.nodes(), try await system.leases.voters()) }
         watch.observe(rows, now: loop.now)
+        if voters.version > self.voters.version { self.voters = voters }
     }
-    private func bounded<R: Sendable>(_ body: @escaping @Sendable () async throws -> R) async throws -> R {
+    func reading(_ node: NodeName, _ incarnation: Incarnation, isFresh: Bool = false) -> LeaseWatch.Reading {
+        watch.reading(node, incarnation, isFresh: isFresh, now: loop.now)
+    }
+    func bounded<R: Sendable>(_ body: @escaping @Sendable () async throws -> R) async throws -> R {
         try await loop.withDeadline(Limits.storeCall, body)
     }
 
-    // MARK: Claims
+    // MARK: Deciding
 
-    func seek(_ identity: VirtualIdentity) async throws -> ClaimSeeker.Result {
-        guard !isSuperseded else { return .unsettled }
-        let store = system.leases, me = system.node, incarnation = system.incarnation
-        for _ in 0..<ClaimSeeker.attempts {
-            let stored = try await store.claim(kind: identity.kind, key: identity.key)
-            var decision = decide(stored)
-            if decision == .wait {
-                // Rows as they are now: the owner may have registered after the last look.
-                try await watchOthers()
-                decision = decide(stored)
-            }
-            switch decision {
-            case .elsewhere(let node, let epoch): return .elsewhere(node, epoch)
-            case .wait: return .unsettled
-            case .take(let expected):
-                let outcome = try await store.takeClaim(kind: identity.kind, key: identity.key, by: me, incarnation: incarnation, expecting: expected)
-                if case .taken(let claim) = outcome { return .mine(claim) }
+    enum Admission { case open, wait, frozen }
+    /// Whether calls may reach the virtual actors of this node now.
+    func admission() -> Admission {
+        if ownership.isStale(now: loop.now) { look() }
+        return switch ownership.state {
+        case .firm: .open
+        case .frozen: .frozen
+        case .checking(let wasFrozen): wasFrozen ? .frozen : .wait
+        }
+    }
+    private var seesMajority: Bool { system.seesMajority(of: voters.names) }
+    private func look() {
+        guard timer != nil else { return }
+        act(ownership.handleTimeout(now: loop.now, seesMajority: seesMajority))
+    }
+    private func act(_ action: Ownership.Action?) {
+        switch action {
+        case nil: break
+        case .freeze: system.froze(true)
+        case .thaw: system.froze(false)
+        case .check:
+            loop.spawn { [self] in
+                let answered = await verify()
+                act(ownership.checked(storeAnswered: answered, seesMajority: seesMajority, now: loop.now))
+                system.virtuals.doubtIsOver()
             }
         }
-        return .unsettled
     }
-    private func decide(_ stored: Claim?) -> ClaimDecision {
-        ClaimDecision.decide(
-            stored, me: system.node, incarnation: system.incarnation, standing: { system.links.standing($0, $1) },
-            leaseExpired: { watch.isExpired($0, $1, now: loop.now) })
-    }
-
-    // MARK: After a stall
-
-    /// Whether this node must look at its claims before it lets a virtual actor decide anything.
-    func isInDoubt() -> Bool {
-        if verifying { return true }
-        guard let lastTick, timer != nil, loop.now - lastTick >= system.configuration.leaseTime else { return false }
-        verifying = true
-        loop.spawn { [self] in
-            await verify()
-            verifying = false
-            lastTickIsNow()
-            system.virtuals.doubtIsOver()
-        }
-        return true
-    }
-    private func lastTickIsNow() { lastTick = loop.now }
-    private func verify() async {
-        for claim in system.virtuals.claims {
-            // The store is away: nobody else can have claimed anything meanwhile that it would tell; go on.
-            guard let stored = try? await bounded({ [system] in try await system.leases.claim(kind: claim.kind, key: claim.key) }) else { return }
-            if stored != claim { system.virtuals.claimLost(VirtualIdentity(kind: claim.kind, key: claim.key), to: stored) }
+    /// Compares what this node thinks it holds with what the store says. - Returns: whether the store answered.
+    private func verify() async -> Bool {
+        let held = system.virtuals.held, life = system.incarnation
+        do {
+            guard try await bounded({ [system] in try await system.leases.renewNode(system.node, incarnation: life) }) else {
+                overtaken(life)
+                return true
+            }
+            guard !held.isEmpty else { return true }
+            let stored = Set(try await bounded { [system] in try await system.leases.claims(of: system.node, incarnation: life) })
+            for claim in held where !stored.contains(claim) {
+                let now = try await bounded { [system] in try await system.leases.claim(kind: claim.kind, key: claim.key) }
+                // Moved or released in order meanwhile: then it is not held any more.
+                if system.virtuals.held.contains(claim) { system.virtuals.claimLost(claim.identity, to: now) }
+            }
+            return true
+        } catch {
+            storeFailed(error)
+            return false
         }
     }
 }

@@ -4,51 +4,76 @@ import EventLoop
 import Primitives
 import Synchronization
 
-struct VirtualIdentity: Hashable, Sendable {
-    let kind: String
-    let key: String
-}
+/// A virtual actor of this node. Confined to the control loop.
+final class Resident: @unchecked Sendable {
+    let actor: any DistributedActor
+    let claim: Claim
+    /// Calls that run in it.
+    private(set) var running = 0
+    private var whenQuiet: [(least: Int, then: () -> Void)] = []
+    init(_ actor: any DistributedActor, _ claim: Claim) { self.actor = actor; self.claim = claim }
 
-struct VirtualKind: Sendable {
-    let name: String
-    let roles: Set<String>
-    let activate: @Sendable (String, Claim, ClusterSystem) async throws -> any DistributedActor
-    let lost: (@Sendable (String, any DistributedActor) async -> Void)?
-    func mayLive(on member: Member) -> Bool { roles.isEmpty || !roles.isDisjoint(with: member.roles) }
+    func began() { running += 1 }
+    func ended() {
+        running -= 1
+        let due = whenQuiet.filter { running <= $0.least }
+        whenQuiet.removeAll { running <= $0.least }
+        for waiter in due { waiter.then() }
+    }
+    /// Calls `then` as soon as no more than `least` calls run.
+    func quiet(least: Int = 0, _ then: @escaping () -> Void) {
+        if running <= least { then() } else { whenQuiet.append((least, then)) }
+    }
 }
 
 /// Confined to the control loop, but for `register`, `deactivate` and `releaseAll`.
 ///
 ///     absent ──first call──▶ activating ──claim taken, actor made──▶ active ──deactivate──▶ releasing ──▶ absent
-///                               │ claimed elsewhere, failed             │ claim lost
-///                               ▼                                       ▼
-///                             absent                                  absent
+///                               │ claimed elsewhere, full, failed       │ ▲
+///                               ▼                                  move │ │ kept
+///                             absent ◀──moved, claim lost───────────── shut
 ///
-/// Calls that come while activating or releasing wait, bounded, in their order.
+/// Calls that come while it is activating, releasing or shut wait, bounded, in their order.
 final class VirtualDirectory: @unchecked Sendable {
-    private typealias Limits = ClusterConfiguration.Limits
-    private enum Slot {
+    typealias Limits = ClusterConfiguration.Limits
+    enum Slot {
         case activating
-        case active(any DistributedActor, Claim)
+        case active(Resident)
+        /// It is being moved.
+        case shut(Resident)
         case releasing
     }
-    private let system: ClusterSystem
+    let system: ClusterSystem
     private let kinds = Mutex<[String: VirtualKind]>([:])
-    private var slots: [VirtualIdentity: Slot] = [:]
+    var slots: [VirtualIdentity: Slot] = [:]
+    var ledger: CapacityLedger
     private var waiting: [VirtualIdentity: [IncomingCall]] = [:]
     /// Calls to actors of this node that wait until the node's claims are known to be its own.
     private var doubted: [(IncomingCall, VirtualIdentity)] = []
     private var locations: [VirtualIdentity: (node: NodeName, epoch: Epoch)] = [:]
     /// Calls of this node that wait for an owner to be judged, in their order.
     private var parked: [VirtualIdentity: [OutgoingCall]] = [:]
-    private var loop: any Loop { system.loop }
-    init(_ system: ClusterSystem) { self.system = system }
+    var loop: any Loop { system.loop }
+    init(_ system: ClusterSystem) {
+        self.system = system
+        ledger = CapacityLedger(capacity: system.configuration.units)
+    }
 
     func register(_ kind: VirtualKind) { kinds.withLock { $0[kind.name] = kind } }
-    private func kind(_ name: String) -> VirtualKind? { kinds.withLock { $0[name] } }
+    func kind(_ name: String) -> VirtualKind? { kinds.withLock { $0[name] } }
+    var allKinds: [VirtualKind] { kinds.withLock { $0.values.sorted { $0.name < $1.name } } }
 
-    var claims: [Claim] {
-        slots.values.compactMap { if case .active(_, let claim) = $0 { claim } else { nil } }.sorted { ($0.kind, $0.key) < ($1.kind, $1.key) }
+    /// Held and not on their way elsewhere.
+    var claims: [Claim] { slots.values.compactMap { if case .active(let resident) = $0 { resident.claim } else { nil } }.sorted { $0.identity < $1.identity } }
+
+    /// Held, those on their way elsewhere included.
+    var held: [Claim] {
+        slots.values.compactMap { slot in
+            switch slot {
+            case .active(let resident), .shut(let resident): resident.claim
+            case .activating, .releasing: nil
+            }
+        }.sorted { $0.identity < $1.identity }
     }
 
     // MARK: Calls of this node
@@ -56,35 +81,66 @@ final class VirtualDirectory: @unchecked Sendable {
     func route(_ call: OutgoingCall, _ identity: VirtualIdentity) {
         if parked[identity] != nil { return park(call, identity) }
         guard let kind = kind(identity.kind) else { return system.router.finished(call, .notExecuted(.noHost)) }
-        if slots[identity] != nil { return arrive(system.router.incoming(call), identity) }
+        if slots[identity] != nil { return send(call, identity, to: system.node) }
         if let known = locations[identity], known.node != system.node, system.links.link(to: known.node) != nil {
-            return system.router.send(call, to: known.node, nil)
+            return send(call, identity, to: known.node)
         }
-        let hosts = system.members().filter(kind.mayLive).map(\.name)
-        guard let host = Rendezvous.place(kind: identity.kind, key: identity.key, among: hosts) else { return system.router.finished(call, .notExecuted(.noHost)) }
-        if host == system.node { arrive(system.router.incoming(call), identity) } else { system.router.send(call, to: host, nil) }
+        let request = kind.request(identity.key, region: kind.prefersCallersRegion ? system.configuration.region : nil)
+        guard let host = nextHost(request, call) else {
+            if call.refusals.isEmpty { return system.router.refuse(call, .noHost) }
+            return system.router.refuse(call, .full(call.refusals.map { "\($0.node): \($0.text)" }.joined(separator: "; ")))
+        }
+        send(call, identity, to: host)
+    }
+    /// Who has not refused it yet: hosts that take work, then the others, which may know where it is or have it.
+    private func nextHost(_ request: PlacementRequest, _ call: OutgoingCall) -> NodeName? {
+        func next(_ hosts: [PlacementHost]) -> NodeName? {
+            Placement.order(request, among: hosts).first { name in !call.refusals.contains { $0.node == name } }
+        }
+        let hosts = system.hosts()
+        return next(hosts) ?? next(hosts.map { host in
+            var host = host
+            (host.takesWork, host.weight) = (true, max(host.weight, 1))
+            return host
+        })
+    }
+    private func send(_ call: OutgoingCall, _ identity: VirtualIdentity, to node: NodeName) {
+        call.sentTo = node
+        if node == system.node { arrive(system.router.incoming(call), identity) } else { system.router.send(call, to: node, nil) }
     }
     /// A call came back not executed. - Returns: whether it is on its way again.
     func tryAgain(_ call: OutgoingCall, _ identity: VirtualIdentity, _ reason: NotExecutedReason) -> Bool {
         switch reason {
         case .moved(let node, let epoch):
             remember(identity, node, epoch)
-            // A claim of this node's own, not active here: it is taken anew.
-            guard node == system.node || system.links.link(to: node) != nil else { park(call, identity); return true }
-            guard call.redirects < Limits.redirects else { return false }
-            call.redirects += 1
-            system.count { $0.redirects += 1 }
-            if node == system.node, slots[identity] == nil { arrive(system.router.incoming(call), identity) } else { system.router.route(call) }
+            follow(call, identity, to: node, epoch)
             return true
-        case .unreachable, .unsettled, .stopped:
+        case .full(let text):
+            guard let node = call.sentTo, !call.refusals.contains(where: { $0.node == node }) else { return false }
+            call.refusals.append((node, text))
+            locations[identity] = nil
+            route(call, identity)
+            return true
+        case .unreachable, .unsettled, .stopped, .frozen:
             guard system.isRunning else { return false }
             locations[identity] = nil
+            if reason == .frozen { call.waitsBecause = .frozen }
             park(call, identity)
             return true
         default: return false
         }
     }
-    private func remember(_ identity: VirtualIdentity, _ node: NodeName, _ epoch: Epoch) {
+    /// Sends a call after its actor. A higher epoch is progress; only news that is none counts, and then it waits.
+    private func follow(_ call: OutgoingCall, _ identity: VirtualIdentity, to node: NodeName, _ epoch: Epoch) {
+        system.count { $0.redirects += 1 }
+        if epoch > call.followed { (call.followed, call.redirects) = (epoch, 0) } else { call.redirects += 1 }
+        let isReachable = node == system.node || system.links.link(to: node) != nil
+        guard isReachable, call.redirects < Limits.redirects else { return park(call, identity) }
+        // A claim of this node's own, not active here, is taken anew.
+        send(call, identity, to: node)
+    }
+    func forget(_ identity: VirtualIdentity) { locations[identity] = nil }
+    func remember(_ identity: VirtualIdentity, _ node: NodeName, _ epoch: Epoch) {
         if let known = locations[identity], known.epoch > epoch { return }
         if locations.count >= Limits.knownLocations { locations.removeAll() }
         locations[identity] = (node, epoch)
@@ -92,7 +148,11 @@ final class VirtualDirectory: @unchecked Sendable {
     private func park(_ call: OutgoingCall, _ identity: VirtualIdentity) {
         if parked[identity] == nil {
             loop.schedule(after: Limits.settleInterval) { [self] in
-                for call in parked.removeValue(forKey: identity) ?? [] { system.router.route(call) }
+                for call in parked.removeValue(forKey: identity) ?? [] {
+                    call.redirects = 0
+                    call.waitsBecause = nil
+                    system.router.route(call)
+                }
             }
         }
         guard parked[identity, default: []].count < Limits.waitingCalls else { return call.fail(ClusterError.notExecuted(.overloaded)) }
@@ -104,13 +164,16 @@ final class VirtualDirectory: @unchecked Sendable {
 
     /// A call that this node is thought to be the place for.
     func arrive(_ call: IncomingCall, _ identity: VirtualIdentity) {
-        if system.keeper.isInDoubt() {
+        switch system.keeper.admission() {
+        case .open: break
+        case .frozen: return call.finish(.notExecuted(.frozen))
+        case .wait:
             guard doubted.count < Limits.waitingCalls else { return call.finish(.notExecuted(.overloaded)) }
             return doubted.append((call, identity))
         }
         switch slots[identity] {
-        case .active(let actor, _): system.router.execute(call, on: actor)
-        case .activating, .releasing: wait(call, identity)
+        case .active(let resident): run(call, in: resident)
+        case .activating, .shut, .releasing: wait(call, identity)
         case nil:
             guard system.isRunning else { return call.finish(.notExecuted(.stopped)) }
             guard let kind = kind(identity.kind), kind.mayLive(on: system.me) else { return call.finish(.notExecuted(.noHost)) }
@@ -119,95 +182,28 @@ final class VirtualDirectory: @unchecked Sendable {
             loop.spawn { [self] in await activate(identity, kind) }
         }
     }
+    private func run(_ call: IncomingCall, in resident: Resident) {
+        call.identity = resident.claim.identity
+        resident.began()
+        call.atEnd = { resident.ended() }
+        system.router.execute(call, on: resident.actor)
+    }
     private func wait(_ call: IncomingCall, _ identity: VirtualIdentity) {
         guard waiting[identity, default: []].count < Limits.waitingCalls else { return call.finish(.notExecuted(.overloaded)) }
         waiting[identity, default: []].append(call)
     }
-    /// The node's claims have been looked at after a stall.
+    /// Those that waited come in again, in their order.
+    func arriveAgain(_ identity: VirtualIdentity) {
+        for call in waiting.removeValue(forKey: identity) ?? [] { arrive(call, identity) }
+    }
+    /// Those that waited go back to where they came from.
+    func turnAway(_ identity: VirtualIdentity, _ outcome: CallOutcome) {
+        for call in waiting.removeValue(forKey: identity) ?? [] { call.finish(outcome) }
+    }
+    /// The node's claims have been looked at, or it is frozen.
     func doubtIsOver() {
         let calls = doubted
         doubted = []
         for (call, identity) in calls { arrive(call, identity) }
-    }
-
-    // MARK: Activation
-
-    private func activate(_ identity: VirtualIdentity, _ kind: VirtualKind) async {
-        let obtained: ClaimSeeker.Result
-        do { obtained = try await loop.withDeadline(Limits.storeCall) { [self] in try await system.keeper.seek(identity) } } catch {
-            system.count { $0.storeFailures += 1 }
-            return leave(identity, .notExecuted(.storeAway("\(error)")))
-        }
-        switch obtained {
-        case .elsewhere(let node, let epoch): leave(identity, .notExecuted(.moved(to: node, epoch: epoch)))
-        case .unsettled: leave(identity, .notExecuted(.unsettled))
-        case .mine(let claim):
-            system.count { $0.claimsTaken += 1 }
-            do {
-                let actor = try await loop.withDeadline(Limits.activation) { [system] in try await kind.activate(identity.key, claim, system) }
-                enter(identity, actor, claim)
-            } catch {
-                system.notice(.activationFailed(kind: identity.kind, key: identity.key, "\(error)"))
-                await release(claim)
-                leave(identity, .thrown(error))
-            }
-        }
-    }
-    private func enter(_ identity: VirtualIdentity, _ actor: any DistributedActor, _ claim: Claim) {
-        locations[identity] = nil
-        slots[identity] = .active(actor, claim)
-        for call in waiting.removeValue(forKey: identity) ?? [] { arrive(call, identity) }
-    }
-    private func leave(_ identity: VirtualIdentity, _ outcome: CallOutcome) {
-        slots[identity] = nil
-        for call in waiting.removeValue(forKey: identity) ?? [] { call.finish(outcome) }
-    }
-    private func release(_ claim: Claim) async {
-        do { try await loop.withDeadline(Limits.storeCall) { [system] in try await system.leases.releaseClaim(claim) } } catch {
-            // The row goes on naming this node; whoever asks it for the actor gets it under the next epoch.
-            system.count { $0.storeFailures += 1 }
-        }
-    }
-
-    // MARK: Letting go
-
-    func deactivate(_ identity: VirtualIdentity) async {
-        let claim = try? await system.onLoop { [self] () -> Claim? in
-            guard case .active(_, let claim) = slots[identity] else { return nil }
-            slots[identity] = .releasing
-            return claim
-        }
-        guard let claim = claim ?? nil else { return }
-        await release(claim)
-        _ = try? await system.onLoop { [self] in
-            slots[identity] = nil
-            for call in waiting.removeValue(forKey: identity) ?? [] { arrive(call, identity) }
-        }
-    }
-    /// At shutdown: everything at once.
-    func releaseAll() async {
-        let held: [Claim]? = try? await system.onLoop { [self] in
-            let all = claims
-            for claim in all { slots[VirtualIdentity(kind: claim.kind, key: claim.key)] = .releasing }
-            return all
-        }
-        await withTaskGroup(of: Void.self) { group in
-            for claim in held ?? [] { group.addTask { await self.release(claim) } }
-        }
-        _ = try? await system.onLoop { [self] in
-            for identity in Array(slots.keys) { leave(identity, .notExecuted(.stopped)) }
-        }
-    }
-    /// Another node holds a newer claim.
-    func claimLost(_ identity: VirtualIdentity, to stored: Claim?) {
-        guard case .active(let actor, _) = slots[identity] else { return }
-        slots[identity] = nil
-        if let stored { remember(identity, stored.node, stored.epoch) }
-        system.count { $0.claimsLost += 1 }
-        system.notice(.claimLost(kind: identity.kind, key: identity.key))
-        if let lost = kind(identity.kind)?.lost { loop.spawn { await lost(identity.key, actor) } }
-    }
-    func loseAll() {
-        for claim in claims { claimLost(VirtualIdentity(kind: claim.kind, key: claim.key), to: nil) }
     }
 }

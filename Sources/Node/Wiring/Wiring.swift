@@ -59,6 +59,8 @@ package enum Wiring {
             name: node.name, roles: Set(node.roles.map(\.rawValue)), region: node.region, bind: node.listenAddress(port: node.clusterPort), peers: peers,
             tls: TLSIdentity(environment.certificates))
         configuration.capacity = Double(node.capacity)
+        // A room costs one unit: 100, the default, is 10,000 rooms.
+        configuration.units = node.capacity * ClusterConfiguration.Limits.units / 100
         configuration.tags = ["http": environment.topology.url(of: node)]
         configuration.advertised = node.linkAddress
         return configuration

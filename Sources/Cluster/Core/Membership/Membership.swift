@@ -101,13 +101,12 @@ package struct Membership: Sendable {
     package var members: [Member] { peers.values.map(\.seen).sorted { $0.name < $1.name } }
     package func member(_ name: NodeName) -> Member? { peers[name]?.seen }
     var size: Int { peers.count + 1 }
-    /// How a node stands in one of its lives. One never heard of counts as down.
+    /// How a node stands in one of its lives.
     package func standing(_ name: NodeName, _ incarnation: Incarnation) -> ClaimDecision.Standing {
-        guard let peer = peers[name], peer.member.incarnation == incarnation else { return .down }
+        guard let peer = peers[name], peer.member.incarnation >= incarnation else { return graves.holds(Life(name, incarnation)) ? .down : .unmet }
+        guard peer.member.incarnation == incarnation else { return .down }
         return peer.doubt == nil ? .up : .suspect
     }
-    /// Whether anyone who was a member is suspect, or dead and not back.
-    package var hasDoubt: Bool { peers.values.contains { $0.doubt != nil } || graves.names.contains { $0 != me.name && peers[$0] == nil } }
     /// Which members hold this life for dead, each by its own judgement. Votes of a suspect's can be void again; once
     /// `standing` is down they are for ever.
     package func votesDown(_ name: NodeName, _ incarnation: Incarnation) -> Set<NodeName> {
