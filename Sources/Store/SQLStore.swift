@@ -35,7 +35,7 @@ package final class SQLStore: Sendable {
         let failures = Mutex(0)
         self.init(StoreThreads(connections: Limits.postgresConnections, answer: answer) { () throws(StoreError) in
             do throws(StoreError) {
-                let connection = try PostgresConnection(try url(), attempt: failures.withLock { $0 })
+                let connection = try PostgresConnection(try url(), attempt: failures.withLock { $0 }, answer: answer)
                 try PostgresMigrations.bring(connection, to: PostgresMigrations.all)
                 return connection
             } catch {

@@ -3,7 +3,7 @@ import Contracts
 import Dispatch
 import Glibc
 import Primitives
-import Store
+@testable import Store
 import Synchronization
 
 /// Runs what waits on a thread of its own: the few that run tests' tasks are for these.
@@ -56,7 +56,13 @@ final class PostgresServer: Sendable {
         close(ends[1])
         shell = ends[0]
         guard readLine() == "ready" else { throw Failure(description: "PostgreSQL did not start; see \(folder)") }
+        let maintenance = try PostgresConnection(PostgresURL(url("postgres", overTCP: false)), answer: Self.patience)
+        try maintenance.script("CREATE DATABASE prepared")
+        let prepared = try PostgresConnection(PostgresURL(url("prepared", overTCP: false)), answer: Self.patience)
+        try PostgresMigrations.bring(prepared, to: PostgresMigrations.all)
     }
+    /// For what is not about time: test machines are busy.
+    static let patience: Duration = .seconds(60)
     deinit { close(shell) }
 
     /// `stop`, `start`, `kill` (-9 of every process), `freeze`, `thaw`; returns when it is done.
@@ -78,15 +84,13 @@ final class PostgresServer: Sendable {
         overTCP ? "postgresql://troupe:\(password)@127.0.0.1:\(port)/\(database)?\(options)" : "postgresql://troupe@/\(database)?host=\(folder)&port=\(port)&\(options)"
     }
 
-    /// - Returns: the name of a new, empty database.
-    func makeDatabase() async throws -> String {
+    /// - Parameter prepared: with the tables in place.
+    /// - Returns: the name of a new database.
+    func makeDatabase(prepared: Bool = true) async throws -> String {
         let name = "test\(databases.withLock { $0 += 1; return $0 })"
         try await blocking {
-            let connection = try PostgresConnection(PostgresURL(self.url("postgres", overTCP: false)))
-            connection.deadline = .max
-            // At a stopped disk's pace this takes longer than any statement of the store may.
-            try connection.script("SET statement_timeout = 0; SET lock_timeout = 0")
-            try connection.script("CREATE DATABASE \(name)")
+            let connection = try PostgresConnection(PostgresURL(self.url("postgres", overTCP: false)), answer: Self.patience)
+            try connection.script("CREATE DATABASE \(name)\(prepared ? " TEMPLATE prepared" : "")")
         }
         return name
     }
@@ -116,7 +120,7 @@ final class PostgresServer: Sendable {
         fi
         cd "$dir"
         pids() { pid=$(head -1 data/postmaster.pid) && echo "$pid" $(pgrep -P "$pid"); }
-        start() { as "$bin/pg_ctl" -D data -l log -w -t 30 start -o "-F -p $port -k $dir -h 127.0.0.1 -c max_connections=80 -c shared_buffers=16MB" >/dev/null </dev/null; }
+        start() { as "$bin/pg_ctl" -D data -l log -w -t 30 start -o "-F -p $port -k $dir -h 127.0.0.1 -c max_connections=300 -c shared_buffers=16MB" >/dev/null </dev/null; }
         printf '%s' "$4" >password; chmod 644 password
         as "$bin/initdb" -D data -U troupe --auth-local=trust --auth-host=scram-sha-256 --pwfile=password --no-sync --locale=C.UTF-8 -E UTF8 >initdb.log 2>&1 </dev/null && start && echo ready || echo failed
         while read -r word; do

@@ -40,7 +40,7 @@ final class TestDatabase: Sendable {
         }
     }
     /// As another node opens it.
-    func store(answer: Duration = StoreThreads.Limits.answer) -> SQLStore {
+    func store(answer: Duration = PostgresServer.patience) -> SQLStore {
         let store = switch place {
         case .sqlite(let folder): SQLStore(sqlite: folder.database, answer: answer)
         case .postgres(let url): SQLStore(postgres: url, answer: answer)

@@ -12,13 +12,14 @@ internal import Primitives
 /// stopped, or whose packets vanish, therefore costs one deadline and the connection. What the server does on its own, running a
 /// statement, waiting for a lock, keeping the transaction of a node that was stopped in the middle of it, is bounded at the server.
 package final class PostgresConnection: SQLConnection {
+    /// Shares of the time a caller waits (`StoreThreads.Limits.answer`), so that what took too long is reported by its name.
     package enum Limits {
-        /// For making a connection: name, TCP, TLS and authentication.
-        package static let connect: Duration = .seconds(2)
-        /// At the server, in milliseconds. Below `StoreThreads.Limits.answer`, so that what took too long is reported by its name.
-        static let statementMilliseconds = 1_500
-        static let lockMilliseconds = 1_000
-        static let idleInTransactionMilliseconds = 2_000
+        /// For making a connection: name, TCP, TLS and authentication, and the schema.
+        static func connect(_ answer: Duration) -> Duration { answer }
+        // At the server:
+        static func statement(_ answer: Duration) -> Duration { answer * 3 / 4 }
+        static func lock(_ answer: Duration) -> Duration { answer / 2 }
+        static func idleInTransaction(_ answer: Duration) -> Duration { answer }
         /// Attempts at a transaction that another one got in the way of (deadlock, serialisation failure).
         static let attempts = 3
     }
@@ -30,15 +31,17 @@ package final class PostgresConnection: SQLConnection {
     private var state = ""
     package let clock = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 
-    /// - Parameter attempt: how often connecting has failed before; each time another of several hosts comes first.
-    package init(_ url: PostgresURL, attempt: Int = 0) throws(StoreError) {
+    /// - Parameters:
+    ///   - attempt: how often connecting has failed before; each time another of several hosts comes first.
+    ///   - answer: how long callers wait.
+    package init(_ url: PostgresURL, attempt: Int = 0, answer: Duration = StoreThreads.Limits.answer) throws(StoreError) {
         let parameters = url.parameters(attempt: attempt)
         guard let opened = Self.start(parameters) else { throw .away("cannot connect to PostgreSQL: out of memory") }
         handle = opened
-        deadline = Monitor.now + Limits.connect.inNanoseconds
+        deadline = Monitor.now + Limits.connect(answer).inNanoseconds
         // From here on an error leaves through `deinit`, which closes it.
         try connect()
-        try prepareForUse()
+        try prepareForUse(answer)
     }
     deinit { PQfinish(handle) }
 
@@ -66,14 +69,14 @@ package final class PostgresConnection: SQLConnection {
         }
     }
 
-    private func prepareForUse() throws(StoreError) {
+    private func prepareForUse(_ answer: Duration) throws(StoreError) {
         PQsetNoticeReceiver(handle, { _, _ in }, nil)
         guard PQsetnonblocking(handle, 1) == 0 else { throw refused() }
         try script("""
             SET client_min_messages = warning;
-            SET statement_timeout = \(Limits.statementMilliseconds);
-            SET lock_timeout = \(Limits.lockMilliseconds);
-            SET idle_in_transaction_session_timeout = \(Limits.idleInTransactionMilliseconds);
+            SET statement_timeout = \(Limits.statement(answer).inMilliseconds);
+            SET lock_timeout = \(Limits.lock(answer).inMilliseconds);
+            SET idle_in_transaction_session_timeout = \(Limits.idleInTransaction(answer).inMilliseconds);
             SET default_transaction_isolation = 'read committed';
             SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';
             """)
