@@ -12,7 +12,7 @@ let importTable: [String: Set<String>] = [
     "Transport": ["EventLoop", "WebRTC", "Forwarding", "RTP", "Primitives", "CShims", "CLibuv", "COpenSSL"],
     "Cluster": ["EventLoop", "Primitives", "COpenSSL", "CShims"],
     "Contracts": ["Cluster", "Primitives"],
-    "Store": ["Cluster", "Contracts", "EventLoop", "Primitives", "CSQLite", "CShims"],
+    "Store": ["Cluster", "Contracts", "EventLoop", "Primitives", "CSQLite", "CPostgres", "CShims"],
     "ObjectStorage": ["EventLoop", "Primitives", "CShims"],
     "Conference": ["Contracts", "Cluster", "Transport", "Forwarding", "WebRTC", "RTP", "Capture", "Store", "ObjectStorage", "EventLoop", "Primitives", "CShims"],
     "Gateway": ["Conference", "Contracts", "EventLoop", "Primitives", "CWebSockets", "COpenSSL", "CShims", "CLibuv"],

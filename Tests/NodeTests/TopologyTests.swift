@@ -51,7 +51,7 @@ private func complaint(_ text: String) -> String {
         #expect(node.host == "rooms.example" && node.bind == "0.0.0.0" && node.clusterPort == 7101 && node.httpPort == 443)
         #expect(node.mediaPorts == [40001, 40002] && node.pipePorts == [41001, 41002] && node.announced == ["192.0.2.7", "2001:db8::7"])
         #expect(node.roles == [.edge, .room] && node.region == "eu" && node.capacity == 250 && node.mediaCPUs == [2, 3] && node.pipelineCPUs == [4])
-        #expect(topology.storePath == "/var/lib/troupe/t.db" && topology.storageFolder == "/srv/rec" && topology.storageIsShared)
+        #expect(topology.store == .sqlite(path: "/var/lib/troupe/t.db") && topology.storageFolder == "/srv/rec" && topology.storageIsShared)
         #expect(topology.publicURL == "https://meet.example.org" && topology.tls == .files(certificate: "conf/cert.pem", key: "conf/key.pem"))
         #expect(topology.caFolder == "conf/ca" && topology.keysFile == "conf/keys.yaml" && topology.studioFolder == "conf/../studio")
         #expect(topology.turn == [Topology.TURNServer(urls: ["turn:turn.example.org:3478"], secretFile: "conf/turn.secret")])
@@ -79,7 +79,7 @@ private func complaint(_ text: String) -> String {
     @Test(arguments: ["three-node.yaml", "single-node.yaml"])
     func theShippedOnesAreCorrect(name: String) throws {
         let topology = try Topology.load(path: "\(repository)/Topology/\(name)")
-        #expect(topology.storePath == "\(repository)/Topology/../.troupe/data/troupe.db")
+        #expect(topology.store == .sqlite(path: "\(repository)/Topology/../.troupe/data/troupe.db"))
         #expect(topology.nodes.allSatisfy { $0.isLoopback })
     }
 
@@ -88,6 +88,7 @@ private func complaint(_ text: String) -> String {
         #expect(keys(tree, "properties") == TopologyKeys.root)
         #expect(keys(tree, "$defs", "node", "properties") == TopologyKeys.node)
         #expect(keys(tree, "properties", "store", "properties") == TopologyKeys.store)
+        #expect(keys(tree, "properties", "store", "properties", "postgres", "properties") == TopologyKeys.postgres)
         #expect(keys(tree, "properties", "storage", "properties") == TopologyKeys.storage)
         #expect(keys(tree, "properties", "turn", "items", "properties") == TopologyKeys.turn)
     }
@@ -143,7 +144,11 @@ private func complaint(_ text: String) -> String {
         (sample(root: "tls: on"), "t.yaml:12:6: `tls` must be `off` or a mapping with `certificate` and `key`, not `on`; leave it out for a certificate of the cluster CA"),
         (sample(root: "public_url: meet.example.org"), "t.yaml:12:13: `meet.example.org` is not an address people can open; write for instance `public_url: https://meet.example.org`"),
         (sample(root: "origins: [\"https://a.example/path\"]"), "t.yaml:12:11: `https://a.example/path` is not an origin; write scheme, host and port only, for instance `https://example.org`"),
-        (sample(replacing: "{sqlite: data/troupe.db}", with: "{postgres: x}"), "t.yaml:8:9: this release has no PostgreSQL store; write `sqlite: FILE`, which serves the nodes of one machine"),
+        (sample(replacing: "{sqlite: data/troupe.db}", with: "{postgres: x}"), "t.yaml:8:19: `postgres` is a mapping; write the URL into a file only its owner can read and `postgres: {url_file: FILE}` here"),
+        (sample(replacing: "{sqlite: data/troupe.db}", with: "{postgres: {}}"), "t.yaml:8:19: `postgres` needs `url_file`; write for instance `url_file: ../.troupe/postgres.url`"),
+        (sample(replacing: "{sqlite: data/troupe.db}", with: "{postgres: {url: x}}"), "t.yaml:8:19: `postgres` needs `url_file`; write for instance `url_file: ../.troupe/postgres.url`\nt.yaml:8:20: `url` is not a key of `postgres`; its keys are `url_file`"),
+        (sample(replacing: "{sqlite: data/troupe.db}", with: "{postgres: {url_file: \"postgresql://a:b@c/d\"}}"), "t.yaml:8:30: `url_file` names a file, it is not the URL itself; write the URL into a file only its owner can read"),
+        (sample(replacing: "{sqlite: data/troupe.db}", with: "{sqlite: t.db, postgres: {url_file: x}}"), "t.yaml:8:17: `store` is `sqlite` or `postgres`, not both; remove one"),
         (sample(replacing: "{folder: recordings}", with: "{s3: x}"), "t.yaml:9:11: this release has no S3 storage; write `folder: DIRECTORY`"),
         (sample(replacing: "{folder: recordings}", with: "recordings"), "t.yaml:9:10: `storage` must be a mapping with the keys `folder`, `shared`, not `recordings`"),
         ("nodes: []\nstore: {sqlite: s}\nstorage: {folder: f}\nca_dir: c\nkeys_file: k\n", "t.yaml:1:8: `nodes` has 0 entries; a cluster has 1 to 64 nodes"),
@@ -166,9 +171,18 @@ private func complaint(_ text: String) -> String {
     @Test func severalHostsNeedMoreThanSQLiteAndAFolder() {
         let second = "  - {name: node-2, host: 192.0.2.2, cluster_port: 7101, http_port: 8441, media_ports: [40101]}"
         #expect(complaint(sample(node: second)) == """
-            t.yaml:8:8: an SQLite store serves the nodes of one machine, and `node-2` is on another host (192.0.2.2); give all nodes one host
+            t.yaml:8:8: an SQLite store serves the nodes of one machine, and `node-2` is on another host (192.0.2.2); write `postgres: {url_file: FILE}` or give all nodes one host
             t.yaml:9:10: nodes on several hosts need one folder for recordings; put it on a file system all of them mount and write `shared: true`
             """)
+    }
+
+    @Test func severalHostsMayShareAPostgreSQLDatabase() throws {
+        let second = "  - {name: node-2, host: 192.0.2.2, cluster_port: 7101, http_port: 8441, media_ports: [40101]}"
+        let topology = try parse(sample(node: second).split(separator: "\n", omittingEmptySubsequences: false).map { line in
+            if line.hasPrefix("store:") { return "store: {postgres: {url_file: secrets/postgres.url}}" }
+            return line.hasPrefix("storage:") ? "storage: {folder: /srv/rec, shared: true}" : String(line)
+        }.joined(separator: "\n"))
+        #expect(topology.store == .postgres(urlFile: "conf/secrets/postgres.url") && topology.nodes.count == 2)
     }
 
     @Test func plainHTTPIsForLoopbackOnly() throws {

@@ -5,20 +5,18 @@ import Store
 import Testing
 
 @Suite struct Leases {
-    let folder = TemporaryFolder()
-    let store: SQLiteStore
-    init() { store = SQLiteStore(path: folder.database) }
-
-    @Test func everyLifeOfANodeIsNewer() async throws {
+    @Test(arguments: Engine.here) func everyLifeOfANodeIsNewer(engine: Engine) async throws {
+        let database = try await TestDatabase(engine), store = database.store()
         #expect(try await store.registerNode("node-1", proposed: Incarnation(100)) == Incarnation(100))
         #expect(try await store.registerNode("node-1", proposed: Incarnation(200)) == Incarnation(200))
         #expect(try await store.registerNode("node-1", proposed: Incarnation(150)) == Incarnation(201), "the clock went back")
         #expect(try await store.registerNode("node-1", proposed: Incarnation(201)) == Incarnation(202))
         await #expect(throws: StoreError.self) { try await store.registerNode("node-1", proposed: Incarnation(.max)) }
-        await store.close()
+        await database.close()
     }
 
-    @Test func onlyTheLatestLifeRenews() async throws {
+    @Test(arguments: Engine.here) func onlyTheLatestLifeRenews(engine: Engine) async throws {
+        let database = try await TestDatabase(engine), store = database.store()
         let first = try await store.registerNode("node-1", proposed: Incarnation(1))
         #expect(try await store.renewNode("node-1", incarnation: first))
         #expect(try await store.renewNode("node-1", incarnation: first))
@@ -27,10 +25,11 @@ import Testing
         #expect(try await store.renewNode("node-1", incarnation: first) == false)
         #expect(try await store.renewNode("node-2", incarnation: first) == false)
         #expect(try await store.nodes() == [NodeLease(node: "node-1", incarnation: second, counter: 0)])
-        await store.close()
+        await database.close()
     }
 
-    @Test func aClaimIsTakenByCompareAndSet() async throws {
+    @Test(arguments: Engine.here) func aClaimIsTakenByCompareAndSet(engine: Engine) async throws {
+        let database = try await TestDatabase(engine), store = database.store()
         func take(_ node: NodeName, expecting: UInt64) async throws -> ClaimOutcome {
             try await store.takeClaim(kind: "room", key: "a", by: node, incarnation: Incarnation(7), expecting: Epoch(expecting))
         }
@@ -48,11 +47,12 @@ import Testing
         #expect(try await take("node-3", expecting: 2) == .taken(claim("node-3", 3)), "the epoch goes on growing")
         #expect(try await store.claim(kind: "recording", key: "a") == nil, "kinds are spaces of their own")
         await #expect(throws: StoreError.self) { try await store.takeClaim(kind: "x", key: "y", by: "node-1", incarnation: Incarnation(1), expecting: Epoch(.max)) }
-        await store.close()
+        await database.close()
     }
 
-    @Test func manyNodesRacingForOneEpochGiveOneOwner() async throws {
-        let stores = [store, SQLiteStore(path: folder.database), SQLiteStore(path: folder.database)]
+    @Test(arguments: Engine.here) func manyNodesRacingForOneEpochGiveOneOwner(engine: Engine) async throws {
+        let database = try await TestDatabase(engine), store = database.store()
+        let stores = [store, database.store(), database.store()]
         for epoch in UInt64(0)..<8 {
             let outcomes = try await withThrowingTaskGroup(of: ClaimOutcome.self) { group in
                 for (index, asked) in stores.enumerated() {
@@ -65,7 +65,7 @@ import Testing
             #expect(outcomes.filter { $0 == .taken(owner) }.count == 1)
             #expect(outcomes.filter { $0 == .conflict(owner) }.count == 2)
         }
-        for store in stores { await store.close() }
+        await database.close()
     }
 
     @Test func aRetiredLifeNeitherRenewsNorReturns() async throws {
@@ -109,8 +109,9 @@ import Testing
     }
 
     /// The simulator's store and this one must mean the same: the same calls, the same answers.
-    @Test(arguments: [1, 2, 3] as [UInt64])
-    func itAnswersAsTheStoreInMemory(seed: UInt64) async throws {
+    @Test(arguments: Engine.here, [1, 2, 3] as [UInt64])
+    func itAnswersAsTheStoreInMemory(engine: Engine, seed: UInt64) async throws {
+        let database = try await TestDatabase(engine), store = database.store()
         var random = SplitMix64(seed: seed)
         let memory = MemoryLeaseStore()
         func draw(_ bound: UInt64) -> UInt64 { random.next() % bound }
@@ -146,6 +147,6 @@ import Testing
                 try await store.releaseClaims([claim])
             }
         }
-        await store.close()
+        await database.close()
     }
 }

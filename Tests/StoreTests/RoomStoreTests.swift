@@ -4,40 +4,40 @@ import Store
 import Testing
 
 @Suite struct RoomRows {
-    let folder = TemporaryFolder()
-    let store: SQLiteStore
-    init() { store = SQLiteStore(path: folder.database) }
-
-    @Test func aRoomComesBackAsItWasPut() async throws {
+    @Test(arguments: Engine.here) func aRoomComesBackAsItWasPut(engine: Engine) async throws {
+        let database = try await TestDatabase(engine), store = database.store()
         try await store.insert(Sample.room(), host: Sample.admission())
         #expect(try await store.room("room-a") == Sample.room())
         #expect(try await store.room(code: "abc-def") == Sample.room())
         #expect(try await store.admission(room: "room-a", participant: "p-host") == Sample.admission())
         #expect(try await store.room("room-b") == nil)
         #expect(try await store.room(code: "nothing") == nil)
-        await store.close()
+        await database.close()
     }
 
-    @Test func aMeetingCodeIsUniqueAmongRoomsThatHaveNotEnded() async throws {
+    @Test(arguments: Engine.here) func aMeetingCodeIsUniqueAmongRoomsThatHaveNotEnded(engine: Engine) async throws {
+        let database = try await TestDatabase(engine), store = database.store()
         try await store.insert(Sample.room(), host: Sample.admission())
         await #expect(throws: StoreError.conflict) { try await store.insert(Sample.room("room-b"), host: Sample.admission("room-b")) }
         #expect(try await store.room("room-b") == nil, "the refused room left nothing behind")
         try await store.endRoom("room-a", at: Sample.start + .seconds(60))
         try await store.insert(Sample.room("room-b"), host: Sample.admission("room-b"))
         #expect(try await store.room(code: "abc-def")?.id == "room-b")
-        await store.close()
+        await database.close()
     }
 
-    @Test func theFirstEndStands() async throws {
+    @Test(arguments: Engine.here) func theFirstEndStands(engine: Engine) async throws {
+        let database = try await TestDatabase(engine), store = database.store()
         try await store.insert(Sample.room(), host: Sample.admission())
         try await store.endRoom("room-a", at: Sample.start + .seconds(60))
         try await store.endRoom("room-a", at: Sample.start + .seconds(90))
         #expect(try await store.room("room-a")?.endedAt == Sample.start + .seconds(60))
         await #expect(throws: StoreError.notFound) { try await store.endRoom("room-x", at: Sample.start) }
-        await store.close()
+        await database.close()
     }
 
-    @Test func anAdmissionIsIdempotentAndNeverOverwritten() async throws {
+    @Test(arguments: Engine.here) func anAdmissionIsIdempotentAndNeverOverwritten(engine: Engine) async throws {
+        let database = try await TestDatabase(engine), store = database.store()
         try await store.insert(Sample.room(), host: Sample.admission())
         let guest = Sample.admission("room-a", "p-guest", role: .guest)
         try await store.admit(guest)
@@ -47,12 +47,13 @@ import Testing
         await #expect(throws: StoreError.conflict) { try await store.admit(other) }
         #expect(try await store.admission(room: "room-a", participant: "p-guest") == guest)
         await #expect(throws: StoreError.notFound) { try await store.admit(Sample.admission("room-x", "p-1")) }
-        await store.close()
+        await database.close()
     }
 
-    @Test func aBareAdmissionBurnsOnceWhoeverAsks() async throws {
+    @Test(arguments: Engine.here) func aBareAdmissionBurnsOnceWhoeverAsks(engine: Engine) async throws {
+        let database = try await TestDatabase(engine), store = database.store()
         try await store.insert(Sample.room(), host: Sample.admission())
-        let second = SQLiteStore(path: folder.database)
+        let second = database.store()
         let wins = try await withThrowingTaskGroup(of: Bool.self) { group in
             for index in 0..<16 {
                 let asked = index % 2 == 0 ? store : second
@@ -62,17 +63,17 @@ import Testing
         }
         #expect(wins == 1)
         #expect(try await store.burnBareAdmission(room: "room-a", participant: "p-nobody") == false)
-        await store.close()
-        await second.close()
+        await database.close()
     }
 
-    @Test func anAnswerIsKeptForADay() async throws {
+    @Test(arguments: Engine.here) func anAnswerIsKeptForADay(engine: Engine) async throws {
+        let database = try await TestDatabase(engine), store = database.store()
         let first = StoredAnswer(status: 201, body: #"{"session_id":"room-a"}"#)
         try await store.keep(first, idempotencyKey: "k1", at: Sample.start)
         try await store.keep(StoredAnswer(status: 500, body: ""), idempotencyKey: "k1", at: Sample.start + .seconds(5))
         #expect(try await store.answer(idempotencyKey: "k1") == first)
         try await store.keep(first, idempotencyKey: "k2", at: Sample.start + .seconds(86_401))
         #expect(try await store.answer(idempotencyKey: "k1") == nil)
-        await store.close()
+        await database.close()
     }
 }

@@ -15,11 +15,11 @@ private func isCorrupt(_ error: (any Error)?) -> Bool {
     return false
 }
 
-@Suite struct StoreFailures {
+@Suite struct SQLiteFailures {
     let folder = TemporaryFolder()
 
     @Test func filesAreTheOwnersOnly() async throws {
-        let store = SQLiteStore(path: "\(folder.path)/deep/er/troupe.db")
+        let store = SQLStore(sqlite: "\(folder.path)/deep/er/troupe.db")
         try await store.insert(Sample.room(), host: Sample.admission())
         #expect(folder.permissions("deep/er/troupe.db") == 0o600)
         #expect(folder.permissions("deep/er/troupe.db-wal") == 0o600)
@@ -28,7 +28,7 @@ private func isCorrupt(_ error: (any Error)?) -> Bool {
     }
 
     @Test func aPlaceThatCannotBeWrittenIsAway() async throws {
-        let store = SQLiteStore(path: "/proc/nowhere/troupe.db")
+        let store = SQLStore(sqlite: "/proc/nowhere/troupe.db")
         #expect(isAway(await #expect(throws: StoreError.self) { try await store.check() }))
         await store.close()
     }
@@ -37,7 +37,7 @@ private func isCorrupt(_ error: (any Error)?) -> Bool {
         let file = fopen(folder.database, "w")
         fputs(String(repeating: "this is no database. ", count: 400), file)
         fclose(file)
-        let store = SQLiteStore(path: folder.database)
+        let store = SQLStore(sqlite: folder.database)
         #expect(isCorrupt(await #expect(throws: StoreError.self) { try await store.room("room-a") }))
         await store.close()
     }
@@ -45,16 +45,16 @@ private func isCorrupt(_ error: (any Error)?) -> Bool {
     @Test func aNewerReleasesFileIsRefused() async throws {
         let connection = try SQLiteConnection(path: folder.database)
         try connection.execute("PRAGMA user_version = 4096")
-        let store = SQLiteStore(path: folder.database)
+        let store = SQLStore(sqlite: folder.database)
         #expect(isCorrupt(await #expect(throws: StoreError.self) { try await store.room("room-a") }))
         await store.close()
     }
 
     @Test func aLockHeldByAnotherProcessIsAwayInTimeAndOverWhenItIsGone() async throws {
-        let patient = SQLiteStore(path: folder.database)
+        let patient = SQLStore(sqlite: folder.database)
         try await patient.insert(Sample.room(), host: Sample.admission())
         await patient.close()
-        let store = SQLiteStore(path: folder.database, answer: .milliseconds(200))
+        let store = SQLStore(sqlite: folder.database, answer: .milliseconds(200))
         let other = try SQLiteConnection(path: folder.database)
         try other.execute("BEGIN IMMEDIATE")
         // The caller's own limit answers, not SQLite's.
@@ -72,22 +72,22 @@ private func isCorrupt(_ error: (any Error)?) -> Bool {
     }
 }
 
-@Suite struct StoreThreads {
+@Suite struct StoreQueues {
     let folder = TemporaryFolder()
 
     /// Submits a job and waits for its verdict: nil when it ran.
-    private func submit(_ thread: StoreThread, _ body: @escaping @Sendable () -> Void = {}) async -> StoreError? {
+    private func submit(_ thread: StoreThreads, _ body: @escaping @Sendable () -> Void = {}) async -> StoreError? {
         await withCheckedContinuation { continuation in
             let once = Mutex<CheckedContinuation<StoreError?, Never>?>(continuation)
             thread.submit(.init(
-                run: { _ in body(); once.withLock { $0.take() }?.resume(returning: nil); return nil },
+                run: { _ in body(); once.withLock { $0.take() }?.resume(returning: nil) },
                 fail: { error in once.withLock { $0.take() }?.resume(returning: error) }))
         }
     }
 
     @Test func aHungDiskFailsTheRunningJobAndNeverBeginsTheOverdueOnes() async throws {
         let path = folder.database
-        let thread = StoreThread(answer: .milliseconds(100)) { () throws(StoreError) in try SQLiteConnection(path: path) }
+        let thread = StoreThreads(answer: .milliseconds(100)) { () throws(StoreError) in try SQLiteConnection(path: path) }
         let gate = Gate(), began = Gate()
         let executed = Atomic<Int>(0)
         async let hung = submit(thread) { began.open(); gate.wait() }
@@ -105,13 +105,13 @@ private func isCorrupt(_ error: (any Error)?) -> Bool {
 
     @Test func theQueueIsBounded() async throws {
         let path = folder.database
-        let thread = StoreThread(answer: .seconds(30)) { () throws(StoreError) in try SQLiteConnection(path: path) }
+        let thread = StoreThreads(answer: .seconds(30)) { () throws(StoreError) in try SQLiteConnection(path: path) }
         let gate = Gate(), began = Gate()
-        thread.submit(.init(run: { _ in began.open(); gate.wait(); return nil }, fail: { _ in }))
+        thread.submit(.init(run: { _ in began.open(); gate.wait() }, fail: { _ in }))
         await began.opened()
         let failures = Mutex<[StoreError]>([])
-        for _ in 0..<(StoreThread.Limits.queuedJobs + 3) {
-            thread.submit(.init(run: { _ in nil }, fail: { error in failures.withLock { $0.append(error) } }))
+        for _ in 0..<(StoreThreads.Limits.queuedJobs + 3) {
+            thread.submit(.init(run: { _ in }, fail: { error in failures.withLock { $0.append(error) } }))
         }
         #expect(failures.withLock { $0.count } == 3)
         gate.open()

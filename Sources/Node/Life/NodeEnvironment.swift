@@ -15,7 +15,7 @@ package struct NodeEnvironment: Sendable {
     package let certificatePaths: CertificatePaths
     /// HTTP, WebSocket, cluster links, actors that are not on a media loop. It runs on the main thread.
     package let control: UVLoop
-    package let store: SQLiteStore
+    package let store: SQLStore
     package let objects: LocalFolder
     package let random: any RandomSource
     package let log: Log
@@ -43,7 +43,7 @@ package struct NodeEnvironment: Sendable {
         let environment = NodeEnvironment(
             topology: topology, node: node, keys: try KeysFile.load(path: topology.keysFile),
             certificates: try ClusterKeys.certificates(of: node.name, in: topology), certificatePaths: CertificatePaths(folder: topology.caFolder),
-            control: try UVLoop(name: "control"), store: SQLiteStore(path: topology.storePath), objects: try openStorage(topology.storageFolder),
+            control: try UVLoop(name: "control"), store: try StoreOpening.open(topology.store), objects: try openStorage(topology.storageFolder),
             random: SystemRandom(), log: log, startedAt: wall)
         if let files = environment.httpsFiles {
             for path in [files.certificate, files.key] where try PrivateFile.read(path) == nil { throw FileError("\(path), the certificate for HTTPS, is not there; name another under `tls` or run `troupe keys`") }

@@ -21,9 +21,16 @@ package struct Topology: Sendable, Equatable {
         package init(urls: [String], secretFile: String) { self.urls = urls; self.secretFile = secretFile }
     }
 
+    /// The database all nodes share.
+    package enum Store: Sendable, Equatable {
+        /// A file, for the nodes of one machine.
+        case sqlite(path: String)
+        /// A server; the file holds its URL and with it the password.
+        case postgres(urlFile: String)
+    }
+
     package var nodes: [TopologyNode]
-    /// The SQLite file all nodes share.
-    package var storePath: String
+    package var store: Store
     /// The folder recordings are kept in.
     package var storageFolder: String
     /// True when the operator says that folder is one file system for all hosts.

@@ -6,7 +6,8 @@ internal import Primitives
 package enum TopologyKeys {
     package static let root = ["nodes", "store", "storage", "public_url", "origins", "tls", "ca_dir", "keys_file", "turn", "studio_dir"]
     package static let node = ["name", "host", "bind", "cluster_port", "http_port", "media_ports", "pipe_ports", "announced", "roles", "region", "capacity", "media_cpus", "pipeline_cpus"]
-    package static let store = ["sqlite"]
+    package static let store = ["sqlite", "postgres"]
+    package static let postgres = ["url_file"]
     package static let storage = ["folder", "shared"]
     package static let tls = ["certificate", "key"]
     package static let turn = ["urls", "secret_file"]
@@ -81,7 +82,7 @@ struct TopologyReader {
         let tls = tls(&fields), turn = turn(&fields), studio = fields.text("studio_dir")
         guard let store, let storage, let caFolder, let keysFile else { return nil }
         return Topology(
-            nodes: nodes, storePath: resolved(store), storageFolder: resolved(storage.folder), storageIsShared: storage.shared,
+            nodes: nodes, store: store, storageFolder: resolved(storage.folder), storageIsShared: storage.shared,
             publicURL: publicURL, extraOrigins: origins.map(\.text), tls: tls, caFolder: resolved(caFolder), keysFile: resolved(keysFile),
             turn: turn, studioFolder: studio.map(resolved))
     }
@@ -188,15 +189,26 @@ struct TopologyReader {
 
     // MARK: Store, storage, TLS, TURN, addresses
 
-    private mutating func store(_ fields: inout TopologyFields) -> String? {
+    private mutating func store(_ fields: inout TopologyFields) -> Topology.Store? {
         guard fields.require("store", example: "{sqlite: ../.troupe/data/troupe.db}"), let tree = fields.tree("store") else { return nil }
-        if case .mapping(let entries) = tree.content, let other = entries.first(where: { $0.key == "postgres" || $0.key == "postgresql" }) {
-            fields.note(other.keyPosition, "this release has no PostgreSQL store; write `sqlite: FILE`, which serves the nodes of one machine")
-            return nil
-        }
         guard var store = TopologyFields(tree, what: "`store`", keys: TopologyKeys.store, mistakes: &mistakes) else { return nil }
         defer { mistakes += store.mistakes }
-        return store.requiredText("sqlite", example: "../.troupe/data/troupe.db")
+        guard store.has("postgres") else { return store.requiredText("sqlite", example: "../.troupe/data/troupe.db").map { .sqlite(path: resolved($0)) } }
+        if store.has("sqlite") { store.note(store.position(of: "sqlite"), "`store` is `sqlite` or `postgres`, not both; remove one") }
+        guard let inner = store.tree("postgres") else { return nil }
+        // A URL holds a password: it is refused here without being repeated.
+        if case .scalar = inner.content {
+            store.note(inner.position, "`postgres` is a mapping; write the URL into a file only its owner can read and `postgres: {url_file: FILE}` here")
+            return nil
+        }
+        guard var postgres = TopologyFields(inner, what: "`postgres`", keys: TopologyKeys.postgres, mistakes: &mistakes) else { return nil }
+        defer { mistakes += postgres.mistakes }
+        guard let file = postgres.requiredText("url_file", example: "../.troupe/postgres.url") else { return nil }
+        if ["postgres://", "postgresql://"].contains(where: file.hasPrefix) {
+            postgres.note(postgres.position(of: "url_file"), "`url_file` names a file, it is not the URL itself; write the URL into a file only its owner can read")
+            return nil
+        }
+        return .postgres(urlFile: resolved(file))
     }
 
     private mutating func storage(_ fields: inout TopologyFields) -> (folder: String, shared: Bool)? {

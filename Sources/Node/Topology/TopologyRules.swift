@@ -10,7 +10,9 @@ enum TopologyRules {
             found.append(.init(top, "no node has the role `\(role.rawValue)`; a cluster needs at least one, add it to `roles` of a node"))
         }
         if let other = secondHost(topology) {
-            found.append(.init(position("store"), "an SQLite store serves the nodes of one machine, and `\(other.name)` is on another host (\(other.host)); give all nodes one host"))
+            if case .sqlite = topology.store {
+                found.append(.init(position("store"), "an SQLite store serves the nodes of one machine, and `\(other.name)` is on another host (\(other.host)); write `postgres: {url_file: FILE}` or give all nodes one host"))
+            }
             if !topology.storageIsShared {
                 found.append(.init(position("storage"), "nodes on several hosts need one folder for recordings; put it on a file system all of them mount and write `shared: true`"))
             }

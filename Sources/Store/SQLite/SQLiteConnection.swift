@@ -3,19 +3,11 @@ internal import CSQLite
 package import Contracts
 internal import Glibc
 
-/// What a transaction must survive before its write call returns.
-enum Durability {
-    /// Written to the disk: epochs, claims, whatever is promised to someone.
-    case disk
-    /// Handed to the operating system: survives this process, not a power cut. Renewals, which are worthless after one.
-    case process
-}
-
 /// Owns one `sqlite3 *` and its prepared statements. Used by one thread at a time.
-package final class SQLiteConnection {
+package final class SQLiteConnection: SQLConnection {
     enum Limits {
         /// How long SQLite itself waits for another process's write lock, in milliseconds.
-        /// Below `StoreThread.Limits.answer`, so that a locked database is reported by its own name.
+        /// Below `StoreThreads.Limits.answer`, so that a locked database is reported by its own name.
         static let busyMilliseconds: Int32 = 1_500
         /// Attempts to switch a new file to WAL while other nodes do the same.
         static let openAttempts = 20
@@ -25,6 +17,11 @@ package final class SQLiteConnection {
     private let handle: OpaquePointer
     private var statements: [String: SQLiteStatement] = [:]
     private var durability = Durability.disk
+    /// SQLite's own wait for another process's lock is the only one here, and shorter than any deadline.
+    package var deadline = Int64.max
+    /// A file system that came back may need a fresh handle.
+    package private(set) var isUsable = true
+    package let clock = "CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)"
 
     /// Opens or creates the database at `path`, its folder included, readable by its owner only.
     package init(path: String) throws(StoreError) {
@@ -37,12 +34,8 @@ package final class SQLiteConnection {
             throw .away("cannot open \(path): \(text)")
         }
         handle = opened
-        do {
-            try prepareForUse()
-        } catch {
-            sqlite3_close_v2(opened)
-            throw error
-        }
+        // From here on an error leaves through `deinit`, which closes it.
+        try prepareForUse()
     }
 
     deinit {
@@ -78,36 +71,23 @@ package final class SQLiteConnection {
         guard code == SQLITE_OK else { throw failure(code) }
     }
 
-    /// Runs one statement to its end.
-    /// - Returns: how many rows it changed.
-    @discardableResult
-    func run(_ sql: String, _ values: [SQLiteValue] = []) throws(StoreError) -> Int {
+    package func execute(_ sql: String, _ values: [SQLValue]) throws(StoreError) -> SQLResult {
         let statement = try prepared(sql, values)
         defer { statement.reset() }
-        while try advance(statement) {}
-        return Int(sqlite3_changes64(handle))
+        var result = SQLResult()
+        while try advance(statement) { result.rows.append(statement.row) }
+        result.changed = Int(sqlite3_changes64(handle))
+        return result
     }
 
-    /// All rows of a query, each turned into a value.
-    func rows<T>(_ sql: String, _ values: [SQLiteValue] = [], _ make: (SQLiteRow) throws(StoreError) -> T) throws(StoreError) -> [T] {
-        let statement = try prepared(sql, values)
-        defer { statement.reset() }
-        var found: [T] = []
-        while try advance(statement) { found.append(try make(SQLiteRow(statement: statement))) }
-        return found
-    }
-
-    /// The first row of a query, if there is one.
-    func first<T>(_ sql: String, _ values: [SQLiteValue] = [], _ make: (SQLiteRow) throws(StoreError) -> T) throws(StoreError) -> T? {
-        let statement = try prepared(sql, values)
-        defer { statement.reset() }
-        return try advance(statement) ? try make(SQLiteRow(statement: statement)) : nil
-    }
-
-    /// Runs `body` inside `BEGIN IMMEDIATE … COMMIT`; an error rolls back.
-    func transaction<T>(_ durability: Durability = .disk, _ body: () throws(StoreError) -> T) throws(StoreError) -> T {
+    package func transaction<T>(_ durability: Durability, _ body: () throws(StoreError) -> T) throws(StoreError) -> T {
         try use(durability)
-        try run("BEGIN IMMEDIATE")
+        return try transaction("BEGIN IMMEDIATE", body)
+    }
+    package func snapshot<T>(_ body: () throws(StoreError) -> T) throws(StoreError) -> T { try transaction("BEGIN", body) }
+
+    private func transaction<T>(_ begin: String, _ body: () throws(StoreError) -> T) throws(StoreError) -> T {
+        try run(begin)
         do {
             let value = try body()
             try run("COMMIT")
@@ -124,13 +104,15 @@ package final class SQLiteConnection {
         durability = wanted
     }
 
-    private func prepared(_ sql: String, _ values: [SQLiteValue]) throws(StoreError) -> SQLiteStatement {
+    private func prepared(_ sql: String, _ values: [SQLValue]) throws(StoreError) -> SQLiteStatement {
+        for value in values { try value.check() }
         let statement: SQLiteStatement
         if let known = statements[sql] {
             statement = known
         } else {
             var pointer: OpaquePointer?
-            let code = sqlite3_prepare_v3(handle, sql, -1, UInt32(SQLITE_PREPARE_PERSISTENT), &pointer, nil)
+            // `?1` is the place of the first value; `$1` would be a name.
+            let code = sqlite3_prepare_v3(handle, String(sql.map { $0 == "$" ? "?" : $0 }), -1, UInt32(SQLITE_PREPARE_PERSISTENT), &pointer, nil)
             guard code == SQLITE_OK, let pointer else { throw failure(code) }
             statement = SQLiteStatement(pointer)
             statements[sql] = statement
@@ -159,7 +141,9 @@ package final class SQLiteConnection {
         case SQLITE_CONSTRAINT: return .conflict
         case SQLITE_CORRUPT, SQLITE_NOTADB: return .corrupt("the database is damaged (\(text)): stop the nodes and put back a copy, or move the file away to begin anew")
         case SQLITE_ERROR, SQLITE_SCHEMA, SQLITE_MISMATCH: return .corrupt("the database is not as this release expects (\(text))")
-        default: return .away("\(text) (SQLite \(code))")
+        default:
+            isUsable = false
+            return .away("\(text) (SQLite \(code))")
         }
     }
 

@@ -2,7 +2,7 @@
 package import Contracts
 package import Primitives
 
-extension SQLiteStore: RoomStore {
+extension SQLStore: RoomStore {
     enum RoomLimits {
         /// How long a repeated `Idempotency-Key` gets the first answer.
         static let answerKept: Duration = .seconds(24 * 3600)
@@ -13,26 +13,26 @@ extension SQLiteStore: RoomStore {
             try connection.transaction { () throws(StoreError) in
                 try connection.run("""
                     INSERT INTO rooms (id, meeting_code, title, host_name, mode, max_participants, recording_policy, region, created_at, ended_at)
-                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
                     """, [
                         .text(room.id.rawValue), .text(room.meetingCode), .text(room.title), .text(room.hostName), .text(room.mode.rawValue),
                         .integer(Int64(room.maxParticipants)), .init(room.recordingPolicy), .init(room.region),
                         .integer(room.createdAt.microseconds), .init(room.endedAt?.microseconds),
                     ])
-                try Self.insert(host, connection)
+                try connection.insert(Self.insertAdmission, [Self.columns(host)])
             }
         }
     }
 
     package func room(_ id: RoomID) async throws -> RoomRecord? {
         try await perform { (connection) throws(StoreError) in
-            try connection.first("\(Self.selectRoom) WHERE id = ?", [.text(id.rawValue)], Self.room)
+            try connection.first("\(Self.selectRoom) WHERE id = $1", [.text(id.rawValue)], Self.room)
         }
     }
 
     package func room(code: String) async throws -> RoomRecord? {
         try await perform { (connection) throws(StoreError) in
-            try connection.first("\(Self.selectRoom) WHERE meeting_code = ? AND ended_at IS NULL", [.text(code)], Self.room)
+            try connection.first("\(Self.selectRoom) WHERE meeting_code = $1 AND ended_at IS NULL", [.text(code)], Self.room)
         }
     }
 
@@ -40,7 +40,7 @@ extension SQLiteStore: RoomStore {
     package func endRoom(_ id: RoomID, at: WallTime) async throws {
         try await perform { (connection) throws(StoreError) in
             try connection.transaction { () throws(StoreError) in
-                let changed = try connection.run("UPDATE rooms SET ended_at = coalesce(ended_at, ?) WHERE id = ?", [.integer(at.microseconds), .text(id.rawValue)])
+                let changed = try connection.run("UPDATE rooms SET ended_at = coalesce(ended_at, $1) WHERE id = $2", [.integer(at.microseconds), .text(id.rawValue)])
                 guard changed > 0 else { throw .notFound }
             }
         }
@@ -50,13 +50,12 @@ extension SQLiteStore: RoomStore {
     package func admit(_ admission: AdmissionRecord) async throws {
         try await perform { (connection) throws(StoreError) in
             try connection.transaction { () throws(StoreError) in
-                if let known = try Self.admission(connection, admission.roomID, admission.participantID) {
-                    guard known == admission else { throw .conflict }
-                    return
-                }
-                let exists = try connection.first("SELECT 1 FROM rooms WHERE id = ?", [.text(admission.roomID.rawValue)]) { (_) throws(StoreError) in true }
-                guard exists == true else { throw .notFound }
-                try Self.insert(admission, connection)
+                let added = try connection.run("""
+                    \(Self.insertAdmission) SELECT $1, $2, $3, $4, $5 WHERE EXISTS (SELECT 1 FROM rooms WHERE id = $1) ON CONFLICT DO NOTHING
+                    """, Self.columns(admission))
+                if added == 1 { return }
+                guard let known = try Self.admission(connection, admission.roomID, admission.participantID) else { throw .notFound }
+                guard known == admission else { throw .conflict }
             }
         }
     }
@@ -69,7 +68,7 @@ extension SQLiteStore: RoomStore {
         try await perform { (connection) throws(StoreError) in
             try connection.transaction { () throws(StoreError) in
                 let changed = try connection.run(
-                    "UPDATE admissions SET bare_burned = 1 WHERE room_id = ? AND participant_id = ? AND bare_burned = 0",
+                    "UPDATE admissions SET bare_burned = 1 WHERE room_id = $1 AND participant_id = $2 AND bare_burned = 0",
                     [.text(room.rawValue), .text(participant.rawValue)])
                 return changed == 1
             }
@@ -78,7 +77,7 @@ extension SQLiteStore: RoomStore {
 
     package func answer(idempotencyKey: String) async throws -> StoredAnswer? {
         try await perform { (connection) throws(StoreError) in
-            try connection.first("SELECT status, body FROM answers WHERE idempotency_key = ?", [.text(idempotencyKey)]) { (row) throws(StoreError) in
+            try connection.first("SELECT status, body FROM answers WHERE idempotency_key = $1", [.text(idempotencyKey)]) { (row) throws(StoreError) in
                 StoredAnswer(status: Int(row.integer(0)), body: row.text(1))
             }
         }
@@ -89,9 +88,9 @@ extension SQLiteStore: RoomStore {
         try await perform { (connection) throws(StoreError) in
             try connection.transaction { () throws(StoreError) in
                 let oldest = at.microseconds - RoomLimits.answerKept.inMicroseconds
-                try connection.run("DELETE FROM answers WHERE kept_at < ?", [.integer(oldest)])
+                try connection.run("DELETE FROM answers WHERE kept_at < $1", [.integer(oldest)])
                 try connection.run(
-                    "INSERT INTO answers (idempotency_key, status, body, kept_at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                    "INSERT INTO answers (idempotency_key, status, body, kept_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
                     [.text(idempotencyKey), .integer(Int64(answer.status)), .text(answer.body), .integer(at.microseconds)])
             }
         }
@@ -103,7 +102,7 @@ extension SQLiteStore: RoomStore {
         SELECT id, meeting_code, title, host_name, mode, max_participants, recording_policy, region, created_at, ended_at FROM rooms
         """
 
-    private static func room(_ row: SQLiteRow) throws(StoreError) -> RoomRecord {
+    private static func room(_ row: SQLRow) throws(StoreError) -> RoomRecord {
         RoomRecord(
             id: RoomID(row.text(0)), meetingCode: row.text(1), title: row.text(2), hostName: row.text(3),
             mode: try row.word(4, SessionMode.self), maxParticipants: Int(row.integer(5)),
@@ -111,9 +110,9 @@ extension SQLiteStore: RoomStore {
             createdAt: WallTime(microseconds: row.integer(8)), endedAt: row.optionalInteger(9).map { WallTime(microseconds: $0) })
     }
 
-    private static func admission(_ connection: SQLiteConnection, _ room: RoomID, _ participant: ParticipantID) throws(StoreError) -> AdmissionRecord? {
+    private static func admission(_ connection: any SQLConnection, _ room: RoomID, _ participant: ParticipantID) throws(StoreError) -> AdmissionRecord? {
         try connection.first(
-            "SELECT name, role, admitted_at FROM admissions WHERE room_id = ? AND participant_id = ?",
+            "SELECT name, role, admitted_at FROM admissions WHERE room_id = $1 AND participant_id = $2",
             [.text(room.rawValue), .text(participant.rawValue)]
         ) { (row) throws(StoreError) in
             AdmissionRecord(
@@ -122,9 +121,12 @@ extension SQLiteStore: RoomStore {
         }
     }
 
-    private static func insert(_ admission: AdmissionRecord, _ connection: SQLiteConnection) throws(StoreError) {
-        try connection.run(
-            "INSERT INTO admissions (room_id, participant_id, name, role, admitted_at) VALUES (?, ?, ?, ?, ?)",
-            [.text(admission.roomID.rawValue), .text(admission.participantID.rawValue), .text(admission.name), .text(admission.role.rawValue), .integer(admission.admittedAt.microseconds)])
+    private static let insertAdmission = "INSERT INTO admissions (room_id, participant_id, name, role, admitted_at)"
+
+    private static func columns(_ admission: AdmissionRecord) -> [SQLValue] {
+        [
+            .text(admission.roomID.rawValue), .text(admission.participantID.rawValue), .text(admission.name), .text(admission.role.rawValue),
+            .integer(admission.admittedAt.microseconds),
+        ]
     }
 }

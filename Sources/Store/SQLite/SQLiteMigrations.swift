@@ -1,8 +1,8 @@
-// The schema, as the steps that made it.
+// The schema of an SQLite file, as the steps that made it. The same tables for PostgreSQL: Postgres/PostgresMigrations.swift.
 internal import Contracts
 
 /// One list, only ever appended to: `PRAGMA user_version` says how many steps a file has had.
-enum Migrations {
+enum SQLiteMigrations {
     static let all: [String] = [
         """
         CREATE TABLE rooms (
@@ -86,9 +86,40 @@ enum Migrations {
         CREATE INDEX recordings_unfinished ON recordings (recorder) WHERE state NOT IN ('ready', 'failed');
         """,
         """
+        CREATE TABLE room_logs (
+            room_id TEXT PRIMARY KEY,
+            epoch INTEGER NOT NULL,                     -- an append under an older one is refused
+            sequence INTEGER NOT NULL,                  -- the last number in the log
+            state BLOB,
+            state_sequence INTEGER NOT NULL DEFAULT 0,
+            changed_at INTEGER NOT NULL                 -- the database's clock
+        ) STRICT;
+        CREATE INDEX room_logs_by_age ON room_logs (changed_at);
+
+        CREATE TABLE room_events (
+            position INTEGER PRIMARY KEY,               -- in the feed of all rooms
+            room_id TEXT NOT NULL,
+            first_number INTEGER NOT NULL,              -- other than sequence where numbers were lost
+            sequence INTEGER NOT NULL,
+            epoch INTEGER NOT NULL,
+            at INTEGER NOT NULL,                        -- the Room's clock
+            kept_at INTEGER NOT NULL DEFAULT (CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)), -- the database's clock
+            type TEXT NOT NULL,
+            payload TEXT NOT NULL                       -- JSON
+        ) STRICT;
+        CREATE UNIQUE INDEX room_events_by_number ON room_events (room_id, sequence);
+
+        CREATE TABLE event_feed (
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            position INTEGER NOT NULL,                  -- the last one given
+            removed INTEGER NOT NULL                    -- the last one removed by retention
+        ) STRICT;
+        INSERT INTO event_feed (id, position, removed) VALUES (1, 0, 0);
+        """,
+        """
         CREATE INDEX claims_held ON claims (node, incarnation) WHERE is_released = 0;
         CREATE TABLE voters (
-            only INTEGER PRIMARY KEY CHECK (only = 1),
+            only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
             version INTEGER NOT NULL,                   -- changes by compare-and-set
             names TEXT NOT NULL                         -- separated by spaces, in order
         ) STRICT;
@@ -104,7 +135,7 @@ enum Migrations {
     /// Takes the steps a file has not had, in one transaction.
     static func bring(_ connection: SQLiteConnection, to steps: [String]) throws(StoreError) {
         guard try version(connection) != steps.count else { return }
-        try connection.transaction { () throws(StoreError) in
+        try connection.transaction(.disk) { () throws(StoreError) in
             // Read again inside: another node may have taken the steps meanwhile.
             let had = try version(connection)
             guard had <= steps.count else {

@@ -1,0 +1,94 @@
+// A room event as the log keeps it: the type clients know it by, and a JSON object with the members of docs/protocol/*.json.
+import Contracts
+import Primitives
+
+extension RoomEvent.Kind {
+    package var logged: (type: String, payload: String) {
+        var members = JSONMembers()
+        switch self {
+        case .participantJoined(let info):
+            members.object("participant") { inner in
+                inner.text("id", info.id.rawValue)
+                inner.text("name", info.name)
+                inner.text("role", info.role.rawValue)
+                inner.text("node", info.node.rawValue)
+                inner.text("metadata", info.metadata)
+            }
+            return ("participant_joined", members.closed)
+        case .participantLeft(let id, let reason):
+            members.text("participant_id", id.rawValue)
+            members.text("reason", reason.rawValue)
+            return ("participant_left", members.closed)
+        case .trackPublished(let info):
+            members.object("publication") { inner in
+                inner.text("track_id", info.trackID.rawValue)
+                inner.text("participant_id", info.participantID.rawValue)
+                inner.text("kind", info.kind.rawValue)
+                inner.text("source", info.source.rawValue)
+                inner.text("codec", info.codec)
+                inner.raw("muted", "\(info.muted)")
+            }
+            return ("track_published", members.closed)
+        case .trackUnpublished(let track, let participant):
+            members.text("track_id", track.rawValue)
+            members.text("participant_id", participant.rawValue)
+            return ("track_unpublished", members.closed)
+        case .muted(let track, let participant, let muted):
+            members.text("track_id", track.rawValue)
+            members.text("participant_id", participant.rawValue)
+            members.raw("muted", "\(muted)")
+            return ("muted", members.closed)
+        case .chat(let chat):
+            members.text("id", chat.id)
+            members.text("from", chat.from.rawValue)
+            members.text("name", chat.name)
+            members.text("text", chat.text)
+            return ("chat", members.closed)
+        case .recording(let status):
+            members.object("recording") { inner in
+                inner.text("recording_id", status.recordingID.rawValue)
+                inner.text("state", status.state.rawValue)
+                inner.text("reason", status.reason)
+                if let duration = status.duration, duration.isFinite { inner.raw("duration", "\(duration)") }
+                if let size = status.size { inner.raw("size", "\(size)") }
+                inner.text("output_path", status.outputPath)
+            }
+            return ("recording_status", members.closed)
+        case .ended:
+            members.text("reason", LeaveReason.ended.rawValue)
+            return ("bye", members.closed)
+        }
+    }
+}
+
+/// Members of one JSON object (RFC 8259) as they are written.
+private struct JSONMembers {
+    private var text = "{"
+    var closed: String { text + "}" }
+
+    mutating func raw(_ name: String, _ value: String) {
+        if text.utf8.count > 1 { text += "," }
+        text += "\"\(name)\":\(value)"
+    }
+    /// Nothing for nil.
+    mutating func text(_ name: String, _ value: String?) {
+        guard let value else { return }
+        var out = "\""
+        for scalar in value.unicodeScalars {
+            switch scalar {
+            case "\"": out += "\\\""
+            case "\\": out += "\\\\"
+            case "\u{0}"..<"\u{20}", "\u{7F}":
+                let digits = String(scalar.value, radix: 16)
+                out += "\\u" + String(repeating: "0", count: 4 - digits.utf8.count) + digits
+            default: out.unicodeScalars.append(scalar)
+            }
+        }
+        raw(name, out + "\"")
+    }
+    mutating func object(_ name: String, _ fill: (inout JSONMembers) -> Void) {
+        var inner = JSONMembers()
+        fill(&inner)
+        raw(name, inner.closed)
+    }
+}

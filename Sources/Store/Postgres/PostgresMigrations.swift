@@ -1,0 +1,164 @@
+// The schema of a PostgreSQL database, as the steps that made it. The same tables for SQLite: SQLite/SQLiteMigrations.swift.
+internal import Contracts
+internal import Primitives
+
+/// One list, only ever appended to: `troupe_schema` says how many steps a database has had.
+enum PostgresMigrations {
+    /// Names of the lock that nodes which start at once stand in line for; "troupe" in ASCII.
+    private static let lock: Int64 = 0x7472_6F75_7065
+
+    /// Takes the steps a database has not had, in one transaction.
+    static func bring(_ connection: PostgresConnection, to steps: [String]) throws(StoreError) {
+        let exists = try connection.first("SELECT to_regclass('troupe_schema') IS NOT NULL") { (row) throws(StoreError) in row.integer(0) == 1 }
+        if exists == true, try version(connection) == steps.count { return }
+        try connection.transaction(.disk) { () throws(StoreError) in
+            try connection.run("SELECT pg_advisory_xact_lock($1)", [.integer(lock)])
+            try connection.run("CREATE TABLE IF NOT EXISTS troupe_schema (version BIGINT NOT NULL)")
+            let had = try version(connection)
+            guard had <= steps.count else {
+                throw .corrupt("a newer release has written the database (schema \(had), this release knows \(steps.count)): start that release")
+            }
+            for step in steps[had...] { try connection.script(step) }
+            try connection.run("DELETE FROM troupe_schema")
+            try connection.run("INSERT INTO troupe_schema (version) VALUES ($1)", [.integer(Int64(steps.count))])
+        }
+    }
+
+    private static func version(_ connection: PostgresConnection) throws(StoreError) -> Int {
+        let value = try connection.first("SELECT version FROM troupe_schema") { (row) throws(StoreError) in row.integer(0) } ?? 0
+        guard value >= 0 else { throw .corrupt("the database has the schema version \(value)") }
+        return Int(clamping: value)
+    }
+
+    /// Text compares byte by byte, as in SQLite. Times are microseconds since 1970.
+    static let all: [String] = [
+        """
+        CREATE TABLE rooms (
+            id TEXT COLLATE "C" PRIMARY KEY,
+            meeting_code TEXT COLLATE "C" NOT NULL,
+            title TEXT NOT NULL,
+            host_name TEXT NOT NULL,
+            mode TEXT NOT NULL,
+            max_participants BIGINT NOT NULL,
+            recording_policy TEXT,
+            region TEXT,
+            created_at BIGINT NOT NULL,
+            ended_at BIGINT
+        );
+        CREATE UNIQUE INDEX rooms_by_code ON rooms (meeting_code) WHERE ended_at IS NULL;
+
+        CREATE TABLE admissions (
+            room_id TEXT COLLATE "C" NOT NULL REFERENCES rooms (id) ON DELETE CASCADE,
+            participant_id TEXT COLLATE "C" NOT NULL,
+            name TEXT NOT NULL,
+            role TEXT NOT NULL,
+            admitted_at BIGINT NOT NULL,
+            bare_burned BIGINT NOT NULL DEFAULT 0,      -- 1 once the bare participant id has admitted
+            PRIMARY KEY (room_id, participant_id)
+        );
+
+        -- Four updates a second and node: room on the page keeps them from touching the index.
+        CREATE TABLE nodes (
+            name TEXT COLLATE "C" PRIMARY KEY,
+            incarnation BIGINT NOT NULL,
+            counter BIGINT NOT NULL
+        ) WITH (fillfactor = 50, autovacuum_vacuum_threshold = 1000);
+
+        CREATE TABLE claims (
+            kind TEXT COLLATE "C" NOT NULL,
+            key TEXT COLLATE "C" NOT NULL,
+            node TEXT COLLATE "C" NOT NULL,
+            incarnation BIGINT NOT NULL,
+            epoch BIGINT NOT NULL,                      -- only grows; the row outlives its owner
+            is_released BIGINT NOT NULL DEFAULT 0,
+            PRIMARY KEY (kind, key)
+        );
+
+        CREATE TABLE answers (
+            idempotency_key TEXT COLLATE "C" PRIMARY KEY,
+            status BIGINT NOT NULL,
+            body TEXT NOT NULL,
+            kept_at BIGINT NOT NULL
+        );
+        CREATE INDEX answers_by_age ON answers (kept_at);
+
+        CREATE TABLE recordings (
+            id TEXT COLLATE "C" PRIMARY KEY,
+            room_id TEXT COLLATE "C" NOT NULL,
+            recorder TEXT COLLATE "C" NOT NULL,
+            epoch BIGINT NOT NULL,
+            state TEXT NOT NULL,
+            reason TEXT,
+            duration DOUBLE PRECISION,
+            size BIGINT,
+            output_path TEXT,
+            started_at BIGINT NOT NULL,
+            stopped_at BIGINT,
+            title TEXT NOT NULL
+        );
+        CREATE TABLE recorded_tracks (
+            recording_id TEXT COLLATE "C" NOT NULL REFERENCES recordings (id) ON DELETE CASCADE,
+            position BIGINT NOT NULL,
+            track_id TEXT NOT NULL,
+            participant_id TEXT NOT NULL,
+            name TEXT NOT NULL,
+            kind TEXT NOT NULL,
+            source TEXT NOT NULL,
+            codec TEXT NOT NULL,
+            start DOUBLE PRECISION NOT NULL,            -- seconds on the recording's time zero
+            duration DOUBLE PRECISION NOT NULL,
+            key TEXT NOT NULL,
+            PRIMARY KEY (recording_id, position)
+        );
+        CREATE INDEX recordings_by_room ON recordings (room_id, started_at);
+        CREATE INDEX recordings_by_start ON recordings (started_at);
+        CREATE INDEX recordings_unfinished ON recordings (recorder) WHERE state NOT IN ('ready', 'failed');
+        """,
+        """
+        CREATE TABLE room_logs (
+            room_id TEXT COLLATE "C" PRIMARY KEY,
+            epoch BIGINT NOT NULL,                      -- an append under an older one is refused
+            sequence BIGINT NOT NULL,                   -- the last number in the log
+            state BYTEA,
+            state_sequence BIGINT NOT NULL DEFAULT 0,
+            changed_at BIGINT NOT NULL                  -- the database's clock
+        ) WITH (fillfactor = 70);
+        CREATE INDEX room_logs_by_age ON room_logs (changed_at);
+
+        CREATE TABLE room_events (
+            position BIGINT PRIMARY KEY,                -- in the feed of all rooms
+            room_id TEXT COLLATE "C" NOT NULL,
+            first_number BIGINT NOT NULL,               -- other than sequence where numbers were lost
+            sequence BIGINT NOT NULL,
+            epoch BIGINT NOT NULL,
+            at BIGINT NOT NULL,                         -- the Room's clock
+            kept_at BIGINT NOT NULL DEFAULT ((extract(epoch FROM clock_timestamp()) * 1000000)::bigint),
+            type TEXT NOT NULL,
+            payload TEXT NOT NULL                       -- JSON
+        );
+        CREATE UNIQUE INDEX room_events_by_number ON room_events (room_id, sequence);
+
+        -- One row, locked to the end of every append: positions become visible in their order.
+        CREATE TABLE event_feed (
+            id BIGINT PRIMARY KEY CHECK (id = 1),
+            position BIGINT NOT NULL,                   -- the last one given
+            removed BIGINT NOT NULL                     -- the last one removed by retention
+        ) WITH (fillfactor = 10);
+        INSERT INTO event_feed (id, position, removed) VALUES (1, 0, 0);
+        """,
+        """
+        CREATE INDEX claims_held ON claims (node, incarnation) WHERE is_released = 0;
+        CREATE TABLE voters (
+            only_row BIGINT PRIMARY KEY CHECK (only_row = 1),
+            version BIGINT NOT NULL,                    -- changes by compare-and-set
+            names TEXT NOT NULL                         -- separated by spaces, in order
+        );
+        CREATE TABLE pins (
+            kind TEXT COLLATE "C" NOT NULL,
+            key TEXT COLLATE "C" NOT NULL,
+            node TEXT NOT NULL,
+            PRIMARY KEY (kind, key)
+        );
+        """,
+    ]
+}
