@@ -115,9 +115,16 @@ package distributed actor Recording {
 
     package distributed func deliver(_ deliveries: [RoomDelivery]) {
         for delivery in deliveries {
-            guard case .event(let event, let publication) = delivery, view?.apply(event, publication) == true else { continue }
-            heard(event, publication)
+            switch delivery {
+            case .event(let event, let publication): if view?.apply(event, publication) == true { heard(event, publication) }
+            case .refreshed(let snapshot): catchUp(with: snapshot)
+            case .relay, .detached: break
+            }
         }
+    }
+    private func catchUp(with snapshot: RoomSnapshot) {
+        guard let view, snapshot.epoch > view.epoch || snapshot.epoch == view.epoch && snapshot.sequence >= view.sequence else { return }
+        for (event, publication) in self.view!.replace(by: snapshot, at: context.loop.wall) { heard(event, publication) }
     }
 
     private func heard(_ event: RoomEvent, _ publication: Publication?) {
@@ -129,8 +136,9 @@ package distributed actor Recording {
             try? writeFacts()
         case .trackPublished: if let publication { startCapture(publication) }
         case .trackUnpublished(let track, _): endCapture(track)
+        case .trackMoved: if let publication { follow(publication) }
         case .ended: begin(on: context.loop) { _ = try? await $0.stop() }
-        case .participantLeft, .muted, .chat, .recording: break
+        case .participantLeft, .participantMoved, .muted, .chat, .recording: break
         }
     }
 
@@ -145,8 +153,8 @@ package distributed actor Recording {
         guard let record, record.status.state.isActive else { return }
         let room = context.room(record.status.roomID)
         guard let snapshot = try? await ClusterSystem.$deadline.withValue(.seconds(2), operation: { try await room.follow(record.status) }),
-              self.record?.status.state.isActive == true, let view, snapshot.epoch > view.epoch || snapshot.sequence > view.sequence else { return }
-        for (event, publication) in self.view!.replace(by: snapshot, at: context.loop.wall) { heard(event, publication) }
+              self.record?.status.state.isActive == true else { return }
+        catchUp(with: snapshot)
     }
     func nodeDown(_ node: NodeName) {
         guard view?.node == node else { return }
@@ -186,6 +194,20 @@ package distributed actor Recording {
             kind: configuration.kind, source: publication.info.source.rawValue, codec: configuration.codecs[0].codec,
             payloadTypes: configuration.codecs.map { .init($0.payloadType, $0.codec) }, extensions: configuration.extensions,
             writer: actorSystem.node, epoch: epoch, wallStart: context.loop.wall, ingress: publication.router.node)
+    }
+    /// The publisher is attached elsewhere now. The journal goes on with that source's packets, under their SSRC.
+    private func follow(_ publication: Publication) {
+        let track = publication.info.trackID
+        guard tags[track] != nil else { return startCapture(publication) }
+        let router = context.edge.router(for: layout.room)
+        begin(on: context.loop) { recording in
+            while recording.tags[track] != nil, recording.view?.publications[track] == publication {
+                do { return try await router.local { try await $0.move(publication) } } catch {
+                    recording.context.log(.warning, "capture_follow", ["recording": recording.recordingID.rawValue, "track": track.rawValue, "error": "\(error)"])
+                    try? await recording.context.loop.sleep(for: Limits.retry)
+                }
+            }
+        }
     }
     private func endCapture(_ track: TrackID) {
         guard let tag = tags.removeValue(forKey: track) else { return }

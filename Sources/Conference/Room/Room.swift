@@ -19,6 +19,8 @@ package distributed actor Room {
     /// Recording actors that follow this room's events.
     private var followers: Set<ActorAddress> = []
     private var ticking = false
+    /// The node may not decide: whoever asks is told to try again, here or where the room is then.
+    private var isFrozen = false
 
     package init(context: ConferenceContext, record: RoomRecord, claim: Claim) {
         actorSystem = context.system
@@ -36,27 +38,38 @@ package distributed actor Room {
         return room
     }
 
+    // MARK: Decisions
+
+    func freeze(_ frozen: Bool) { isFrozen = frozen }
+    private func requireDecisions() throws {
+        guard !isFrozen else { throw ServiceError(.unavailable, code: "room_frozen", message: "the room's node has lost sight of the cluster; nothing was done, try again") }
+    }
+
     // MARK: Members
 
-    package distributed func attach(_ attachment: RoomAttachment) throws -> RoomSnapshot {
+    package distributed func attach(_ attachment: RoomAttachment) throws -> RoomGrant {
+        try requireDecisions()
         let result = try core.attach(attachment, now: context.loop.now, wall: context.loop.wall)
-        if let replaced = result.replaced {
-            send(.detached(.replaced), to: replaced)
-            outboxes[replaced]?.closing = true
-        }
+        if let replaced = result.replaced { cut(replaced.edge, replaced.reason) }
         let edge = attachment.edge
         if outboxes[edge] == nil { outboxes[edge] = Outbox(target: .participant(edge)) }
         // The joiner's snapshot already holds these events; everyone else hears them.
         broadcast(result.events, except: edge)
-        return result.snapshot
+        if result.hasLearned {
+            let snapshot = core.snapshot()
+            for address in outboxes.keys where address != edge { send(.refreshed(snapshot), to: address) }
+        }
+        return result.grant
     }
 
     package distributed func leave(_ participant: ParticipantID, attachment: UInt64, reason: LeaveReason) {
+        guard !isFrozen else { return }
         if let edge = core.members[participant]?.edge, core.members[participant]?.attachment == attachment { outboxes[edge] = nil }
         broadcast(core.leave(participant, attachment: attachment, reason: reason, now: context.loop.now, wall: context.loop.wall))
     }
 
     package distributed func remove(_ participant: ParticipantID, by host: ParticipantID?) throws {
+        try requireDecisions()
         if let host { try core.requireHost(host) }
         guard let member = core.members[participant] else {
             throw ServiceError(.notFound, code: "unknown_participant", message: "not a participant of this room")
@@ -68,14 +81,19 @@ package distributed actor Room {
     // MARK: Publications
 
     package distributed func publish(_ publication: Publication, by participant: ParticipantID, attachment: UInt64) throws {
+        try requireDecisions()
         broadcast(try core.publish(publication, by: participant, attachment: attachment, wall: context.loop.wall))
     }
     package distributed func unpublish(_ track: TrackID, by participant: ParticipantID, attachment: UInt64) throws {
+        try requireDecisions()
         broadcast(try core.unpublish(track, by: participant, attachment: attachment, wall: context.loop.wall))
     }
-    /// Mutes one track, or all of the participant's where `track` is nil. `host` is checked where it is not the owner who asks.
-    package distributed func mute(_ participant: ParticipantID, track: TrackID?, muted: Bool, by host: ParticipantID?) throws {
+    /// Mutes one track, or all of the participant's where `track` is nil. `host` is checked where it is not the owner who asks,
+    /// the owner by its attachment.
+    package distributed func mute(_ participant: ParticipantID, track: TrackID?, muted: Bool, by host: ParticipantID?, attachment: UInt64?) throws {
+        try requireDecisions()
         if let host, host != participant { try core.requireHost(host) }
+        if let attachment { try core.check(participant, attachment) }
         let tracks = track.map { [$0] } ?? core.publications.values.filter { $0.info.participantID == participant }.map(\.info.trackID).sorted()
         for track in tracks {
             guard core.publications[track]?.info.participantID == participant else {
@@ -88,6 +106,7 @@ package distributed actor Room {
     // MARK: Words
 
     package distributed func chat(_ text: String, from participant: ParticipantID, attachment: UInt64) throws {
+        try requireDecisions()
         let event = try core.chat(from: participant, attachment: attachment, text: text, messageID: "M_" + context.random.token(12), wall: context.loop.wall)
         broadcast([event])
     }
@@ -115,6 +134,7 @@ package distributed actor Room {
     }
 
     package distributed func end() async throws {
+        try requireDecisions()
         try await context.rooms.endRoom(core.record.id, at: context.loop.wall)
         if core.recording?.state.isActive == true { _ = try? await stopRecording(by: nil) }
         broadcast(core.end(wall: context.loop.wall))
@@ -128,6 +148,7 @@ package distributed actor Room {
 
     /// - Returns: the status once packets are being captured.
     package distributed func startRecording(by participant: ParticipantID?) async throws -> RecordingStatus {
+        try requireDecisions()
         if let participant { try core.requireHost(participant) }
         if let current = core.recording, current.state.isActive {
             throw ServiceError(.conflict, code: "already_recording", message: "this room is being recorded as \(current.recordingID)")
@@ -151,6 +172,7 @@ package distributed actor Room {
 
     /// Answers at once; finishing goes on in the background and is told by events.
     package distributed func stopRecording(by participant: ParticipantID?) async throws -> RecordingStatus {
+        try requireDecisions()
         if let participant { try core.requireHost(participant) }
         guard let current = core.recording, current.state.isActive else {
             throw ServiceError(.conflict, code: "not_recording", message: "this room is not being recorded")
@@ -162,6 +184,7 @@ package distributed actor Room {
 
     /// The Recording actor's word about itself.
     package distributed func recordingChanged(_ status: RecordingStatus) {
+        guard !isFrozen else { return }
         broadcast(core.recordingChanged(status, wall: context.loop.wall))
         if !status.state.isActive { dropFollower(status.recordingID) }
     }
@@ -169,6 +192,7 @@ package distributed actor Room {
     /// A running Recording presents itself: a Room that came back without memory learns of it here.
     package distributed func follow(_ status: RecordingStatus) -> RoomSnapshot {
         let address = context.recording(status.recordingID).id
+        guard !isFrozen else { return core.snapshot() }
         if followers.insert(address).inserted { outboxes[address] = Outbox(target: .recording(address)) }
         broadcast(core.recordingChanged(status, wall: context.loop.wall))
         return core.snapshot()
@@ -192,6 +216,7 @@ package distributed actor Room {
     private func tickForever() async {
         while ticking {
             try? await context.loop.sleep(for: .milliseconds(500))
+            guard !isFrozen else { continue }
             broadcast(core.handleTimeout(now: context.loop.now, wall: context.loop.wall))
             switch core.idle(now: context.loop.now) {
             case .no: break

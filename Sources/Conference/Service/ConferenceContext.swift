@@ -18,12 +18,25 @@ package final class ConferenceContext: Sendable {
     package let random: any RandomSource
     package let edge: Edge
     package let log: Logger
+    /// Base addresses of the cluster's edges, as clients reach them.
+    package let addresses: [NodeName: String]
 
-    package init(system: ClusterSystem, loop: any Loop, rooms: any RoomStore, recordings: any RecordingStore, random: any RandomSource, edge: Edge, log: @escaping Logger) {
+    package init(
+        system: ClusterSystem, loop: any Loop, rooms: any RoomStore, recordings: any RecordingStore, random: any RandomSource, edge: Edge,
+        addresses: [NodeName: String] = [:], log: @escaping Logger
+    ) {
+        self.addresses = addresses
         self.system = system; self.loop = loop; self.rooms = rooms; self.recordings = recordings
         self.random = random; self.edge = edge; self.log = log
     }
 
+    /// Where a client may go on: this node first, then the others in an order of its own, so that the clients of a node that dies spread.
+    func nodes(for participant: ParticipantID) -> [String] {
+        let others = addresses.filter { $0.key != system.node }.sorted {
+            (StableHash.fnv1a("\(participant)@\($0.key)".utf8), $0.key) < (StableHash.fnv1a("\(participant)@\($1.key)".utf8), $1.key)
+        }
+        return (addresses[system.node].map { [$0] } ?? []) + others.map(\.value)
+    }
     func room(_ id: RoomID) -> Room { system.reference(Room.self, kind: Room.kind, key: id.rawValue) }
     func recording(_ id: RecordingID) -> Recording { system.reference(Recording.self, kind: Recording.kind, key: id.rawValue) }
 }

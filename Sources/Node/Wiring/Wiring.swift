@@ -23,7 +23,7 @@ package enum Wiring {
         let log = environment.log
         let context = ConferenceContext(
             system: system, loop: environment.control, rooms: environment.store, recordings: environment.store, random: environment.random, edge: edge,
-            log: { level, event, fields in log.write(LogLevel(level), event, fields.sorted { $0.key < $1.key }) })
+            addresses: environment.topology.edgeAddresses, log: { level, event, fields in log.write(LogLevel(level), event, fields.sorted { $0.key < $1.key }) })
         let recorder = environment.node.roles.contains(.recorder)
             ? try Recorder(settings: settings, node: environment.node.name, loop: environment.control, rings: planes.map(\.ring)) : nil
         ConferenceActors.register(context, recorder: recorder)
@@ -61,6 +61,12 @@ package enum Wiring {
     }
 }
 
+extension Topology {
+    /// Where clients reach each edge.
+    var edgeAddresses: [NodeName: String] {
+        Dictionary(nodes.filter { $0.roles.contains(.edge) }.map { ($0.name, url(of: $0)) }, uniquingKeysWith: { $1 })
+    }
+}
 extension TopologyNode {
     /// Where other nodes dial this one.
     var linkAddress: SocketAddress? { SocketAddress(host: host == "localhost" ? "127.0.0.1" : host, port: clusterPort) }
