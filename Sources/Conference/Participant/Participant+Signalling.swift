@@ -32,7 +32,6 @@ extension Participant {
         case .candidate(let candidate):
             // An ICE-lite server learns a client's address from its checks (RFC 8445 §2.5); nothing to do in an sfu room.
             if view.room.mode == .p2p { try await relay(candidate) }
-        case .heartbeat: send(.heartbeat(session))
         case .hello(let features): self.features = features
         case .publish(let track, let mid, let source, let muted):
             guard declared.count < RoomCore.Limits.publicationsPerParticipant * 2 else {
@@ -49,7 +48,7 @@ extension Participant {
             let me = info.id
             try await ask { try await $0.chat(text, from: me, attachment: self.attachment) }
         case .bye: await finish(.left, tellRoom: true)
-        case .startRecording, .stopRecording: break
+        case .heartbeat, .startRecording, .stopRecording: break
         }
     }
 

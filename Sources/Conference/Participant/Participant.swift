@@ -85,6 +85,14 @@ package distributed actor Participant {
     /// The Room's word; returns at once, order kept.
     package distributed func deliver(_ deliveries: [RoomDelivery]) { enqueue(.deliveries(deliveries)) }
 
+    /// A client's message. A heartbeat asks whether this node lives and does not wait for a Room that is coming back.
+    func receive(_ message: ClientMessage) {
+        lastHeard = context.loop.now
+        guard case .heartbeat = message.body, isOpen, !finished else { return enqueue(.message(message)) }
+        send(.heartbeat(session))
+        if let id = message.id { send(.ok(id: id)) }
+    }
+
     func enqueue(_ item: Work) {
         guard !finished else { return }
         guard work.push(item) else {
@@ -108,9 +116,7 @@ package distributed actor Participant {
 
     private func carryOut(_ item: Work) async {
         switch item {
-        case .message(let message):
-            lastHeard = context.loop.now
-            await handle(message)
+        case .message(let message): await handle(message)
         case .deliveries(let deliveries):
             for delivery in deliveries where !finished { await handle(delivery) }
         case .peer(let notice): await handle(notice)

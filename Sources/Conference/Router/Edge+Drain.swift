@@ -15,6 +15,7 @@ package struct DrainProgress: Sendable, Equatable {
     /// Cut at the deadline: those that know `move`, and those that never said so.
     package var cut = 0
     package var cutUnaware = 0
+    package init(clients: Int = 0) { self.clients = clients }
     package var isDone: Bool { moved + left + cut + cutUnaware >= clients }
 }
 

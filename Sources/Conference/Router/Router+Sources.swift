@@ -36,7 +36,7 @@ extension Router {
         if case .absent = old.origin { return discard(source) }
         retired.append(one)
         guard one.isRead else { return forgetRetired(one.number) }
-        media.loop.schedule(after: Limits.switching) { [weak self] in self?.assumeIsolated { $0.forgetRetired(one.number) } }
+        media.loop.schedule(after: Limits.switching) { [weak self, number = one.number] in self?.assumeIsolated { $0.forgetRetired(number) } }
     }
 
     /// A reader gets its packets from its new source, or is gone.

@@ -67,6 +67,7 @@ package distributed actor Router {
     var opening: Set<TrackID> = []
     var waiting: [TrackID: [CheckedContinuation<Void, Never>]] = [:]
     private var closed = false
+    private var counted = SourceSwitches()
 
     init(system: ClusterSystem, room: RoomID, plane: MediaPlane, random: any RandomSource) {
         actorSystem = system
@@ -86,10 +87,20 @@ package distributed actor Router {
         if let made { return made }
         guard !closed else { throw ServiceError(.unavailable, code: "router_closed", message: "nobody of the room is left at this node; try again") }
         let core = try media.makeRouter(configuration: RouterConfiguration(feedbackSSRC: UInt32(truncatingIfNeeded: random.next()) | 1, cname: random.token(12))) { [weak self] event in
-            if case .switched(let outbound) = event { self?.assumeIsolated { $0.switched(outbound) } }
+            if case .switched(let outbound) = event { self?.assumeIsolated { $0.hasSwitched(outbound) } }
         }
         made = core
         return core
+    }
+
+    private func hasSwitched(_ outbound: Forwarding.OutboundTrack) {
+        if let counters = made?.counters {
+            plane.switches.done += counters.sourceSwitches - counted.done
+            plane.switches.afterSilence += counters.switchesAfterSilence - counted.afterSilence
+            plane.switches.framesLost += counters.framesLostAtSwitch - counted.framesLost
+            counted = SourceSwitches(done: counters.sourceSwitches, afterSilence: counters.switchesAfterSilence, framesLost: counters.framesLostAtSwitch)
+        }
+        switched(outbound)
     }
 
     // MARK: Peers

@@ -37,6 +37,22 @@ package final class ConferenceContext: Sendable {
         }
         return (addresses[system.node].map { [$0] } ?? []) + others.map(\.value)
     }
+    /// Where a client of this node can go on without it: edges the cluster sees up, in the order of `nodes(for:)`.
+    package func elsewhere(for participant: ParticipantID) -> [String] {
+        let up = Set(system.members().map(\.name)).subtracting([system.node])
+        let reachable = Set(addresses.filter { up.contains($0.key) }.values)
+        return nodes(for: participant).filter(reachable.contains)
+    }
+    /// Empties this node's edge; at once where there is no other.
+    @discardableResult
+    package func drainEdge(within deadline: Duration) async -> DrainProgress {
+        let isAlone = elsewhere(for: "").isEmpty
+        return await edge.drain(deadline: isAlone ? .zero : deadline, to: { [self] in elsewhere(for: $0) }, report: { [log] progress in
+            log(.info, "draining", ["clients": "\(progress.clients)", "told": "\(progress.told)", "moved": "\(progress.moved)", "left": "\(progress.left)"])
+        })
+    }
+    /// The cluster's word that this node may not decide, or may again.
+    package func freezeEdge(_ frozen: Bool) { edge.freeze(frozen, to: { [self] id in nodes(for: id).filter { $0 != addresses[system.node] } }) }
     func room(_ id: RoomID) -> Room { system.reference(Room.self, kind: Room.kind, key: id.rawValue) }
     func recording(_ id: RecordingID) -> Recording { system.reference(Recording.self, kind: Recording.kind, key: id.rawValue) }
 }

@@ -214,6 +214,6 @@ package final class LocalConference: ConferenceService {
 final class ParticipantSession: SignallingSession {
     private let participant: Participant
     init(_ participant: Participant) { self.participant = participant }
-    func receive(_ message: ClientMessage) { participant.assumeIsolated { $0.enqueue(.message(message)) } }
+    func receive(_ message: ClientMessage) { participant.assumeIsolated { $0.receive(message) } }
     func connectionLost() { participant.assumeIsolated { $0.enqueue(.connectionLost) } }
 }

@@ -1,6 +1,6 @@
 // Resume tokens: what an edge vouches for about a session, for any other edge to believe without asking the store.
 package import Conference
-package import Contracts
+internal import Contracts
 package import Primitives
 
 /// Seals and opens them: `base64url(JSON) "." base64url(HMAC-SHA256)`, under keys derived (HKDF, RFC 5869) from the API keys all nodes

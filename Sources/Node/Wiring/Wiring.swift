@@ -34,14 +34,14 @@ package enum Wiring {
         }
         MediaPorts.start(media, on: environment)
         try await system.start()
-        let metrics = NodeMetrics(environment: environment, system: system, edge: edge, media: media, recorder: recorder)
+        let metrics = NodeMetrics(environment: environment, system: system, edge: edge, media: media, planes: planes, recorder: recorder)
         let gateway = try Gateway(
             configuration: GatewayConfiguration(environment), loop: environment.control, service: LocalConference(context: context), store: environment.store,
             random: environment.random, hooks: metrics.hooks)
         metrics.gateway = gateway
         try await gateway.start()
         if recorder != nil { ConferenceActors.wakeUnfinished(context) }
-        return RunningNode(system: system, media: media, edge: edge, recorder: recorder, gateway: gateway)
+        return RunningNode(context: context, media: media, recorder: recorder, gateway: gateway)
     }
 
     private static func cluster(_ environment: NodeEnvironment) throws -> ClusterConfiguration {
@@ -74,17 +74,22 @@ extension TopologyNode {
 
 /// What `Wiring` started; stops in the order that loses nothing.
 private final class RunningNode: NodeService {
-    private let system: ClusterSystem
+    private let context: ConferenceContext
     private let media: [MediaLoop]
-    private let edge: Edge
     private let recorder: Recorder?
     private let gateway: Gateway
 
-    init(system: ClusterSystem, media: [MediaLoop], edge: Edge, recorder: Recorder?, gateway: Gateway) {
-        self.system = system; self.media = media; self.edge = edge; self.recorder = recorder; self.gateway = gateway
+    init(context: ConferenceContext, media: [MediaLoop], recorder: Recorder?, gateway: Gateway) {
+        self.context = context; self.media = media; self.recorder = recorder; self.gateway = gateway
+    }
+    func drain(within deadline: Duration) async {
+        let progress = await context.drainEdge(within: deadline)
+        context.log(.info, "drained", [
+            "clients": "\(progress.clients)", "moved": "\(progress.moved)", "left": "\(progress.left)", "cut": "\(progress.cut)", "cut_unaware": "\(progress.cutUnaware)",
+        ])
     }
     func stop() async {
-        await edge.shutdown()
+        await context.edge.shutdown()
         await gateway.stop()
         for loop in media {
             await withCheckedContinuation { continuation in
@@ -97,6 +102,6 @@ private final class RunningNode: NodeService {
             loop.loop.join()
         }
         recorder?.stop()
-        await system.shutdown()
+        await context.system.shutdown()
     }
 }

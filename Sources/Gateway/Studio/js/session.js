@@ -122,7 +122,7 @@ class Session {
     this.doubtful.people.delete(participant.id);
     quiet ||= this.participants.has(participant.id);
     this.participants.set(participant.id, participant);
-    this.grid.tile(participant);
+    this.grid.setNode(this.grid.tile(participant), participant.node);
     if (!quiet) this.chat.note(`${participant.name} joined`);
   }
   left(id) {
