@@ -11,7 +11,8 @@ import RTP
 /// A virtual identity (kind `Recording.kind`, key the recording id) on a node of the recorder role; lives on the control loop.
 ///
 /// Life: `start` → starting → (packets) → recording → `stop` → stopping → (journals closed) → processing → (child) → ready or failed.
-/// An activation that finds a row but was not started belongs to a writer that died: what its journals hold is finished.
+/// An activation that finds a row but was not started belongs to a writer that died: it goes on where the room still wants it, else
+/// what the journals hold is finished.
 package distributed actor Recording {
     package typealias ActorSystem = ClusterSystem
     package static let kind = "recording"
@@ -26,6 +27,11 @@ package distributed actor Recording {
         /// Attempts to tell the Room how it ended; the row says it in any case.
         package static let tellAttempts = 20
         package static let tracks = 1024
+        /// How long a recording whose recorder died asks for its room, which may have died with it.
+        package static let roomReturn = Duration.seconds(15)
+        /// Finishing is tried so often while its failure is temporary, the pauses doubling from the first: two and a half minutes in all.
+        package static let finishAttempts = 6
+        package static let finishRetry = Duration.seconds(5)
     }
 
     let context: ConferenceContext
@@ -56,7 +62,7 @@ package distributed actor Recording {
         let row = try await context.recordings.recording(id)
         let recording = Recording(context: context, recorder: recorder, id: id, claim: claim, record: row)
         recorder.add(recording, id: id)
-        if let row, row.status.state != .ready, row.status.state != .failed { recording.begin(on: context.loop) { await $0.finishAfterDeath() } }
+        if let row, row.status.state != .ready, row.status.state != .failed { recording.begin(on: context.loop) { await $0.goOnAfterDeath() } }
         return recording
     }
 
@@ -72,18 +78,23 @@ package distributed actor Recording {
             status: RecordingStatus(recordingID: recordingID, roomID: room.id, state: .starting), recorder: actorSystem.node, epoch: epoch, startedAt: now, title: room.title)
         try await context.recordings.insert(fresh)
         record = fresh
-        var view = RoomView(room: room, node: order.snapshot.node)
-        _ = view.replace(by: order.snapshot, at: now)
-        self.view = view
-        context.edge.add(self, id: recordingID, room: room.id)
-        for person in order.snapshot.participants { people[person.id] = RecordingFacts.Person(id: person.id, name: person.name, role: person.role.rawValue) }
-        try writeFacts()
         note(RecordedEvent(.recordingStarted, at: now, participant: order.startedBy))
-        for publication in order.snapshot.publications { startCapture(publication) }
-        begin(on: context.loop) { await $0.followForever() }
+        begin(order.snapshot)
         if order.snapshot.publications.contains(where: { !$0.info.muted }) { await waitForFirstPacket() }
         await change(.recording, reason: capturing.isEmpty ? "no packet has arrived yet" : nil)
         return record!.status
+    }
+
+    /// Captures what the room publishes, and follows it from now on.
+    func begin(_ snapshot: RoomSnapshot) {
+        var view = RoomView(room: snapshot.room, node: snapshot.node)
+        _ = view.replace(by: snapshot, at: context.loop.wall)
+        self.view = view
+        context.edge.add(self, id: recordingID, room: snapshot.room.id)
+        for person in snapshot.participants { people[person.id] = RecordingFacts.Person(id: person.id, name: person.name, role: person.role.rawValue) }
+        try? writeFacts()
+        for publication in snapshot.publications { startCapture(publication) }
+        begin(on: context.loop) { await $0.followForever() }
     }
 
     /// Answers at once; finishing goes on in the background.
@@ -246,13 +257,17 @@ package distributed actor Recording {
     }
 
     func closeJournals() async {
-        let router = context.edge.router(for: layout.room)
-        for (track, tag) in tags.sorted(by: { $0.key < $1.key }) { await router.local { await $0.untap(track, tag: tag) } }
-        tags = [:]
+        await closeTaps()
         note(RecordedEvent(.recordingStopped, at: record?.stoppedAt ?? context.loop.wall))
         try? writeFacts()
         do { try recorder.journals.close(recording: layout) } catch { return }
         await withCheckedContinuation { journalsClosed.append($0) }
+    }
+
+    func closeTaps() async {
+        let router = context.edge.router(for: layout.room)
+        for (track, tag) in tags.sorted(by: { $0.key < $1.key }) { await router.local { await $0.untap(track, tag: tag) } }
+        tags = [:]
     }
 
     func writeFacts() throws {

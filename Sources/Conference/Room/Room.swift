@@ -19,6 +19,9 @@ package distributed actor Room {
     /// Recording actors that follow this room's events.
     private var followers: Set<ActorAddress> = []
     private var ticking = false
+    /// When the Recording actor last presented itself.
+    private var recordingHeardAt: Instant
+    private var isWakingRecording = false
     /// The node may not decide: whoever asks is told to try again, here or where the room is then.
     private var isFrozen = false
 
@@ -26,6 +29,7 @@ package distributed actor Room {
         actorSystem = context.system
         self.context = context
         core = RoomCore(record: record, node: context.system.node, epoch: claim.epoch, now: context.loop.now)
+        recordingHeardAt = context.loop.now
     }
 
     /// Activation under a fresh claim.
@@ -156,6 +160,7 @@ package distributed actor Room {
         let recordingID = RecordingID("RC_" + context.random.token(14))
         broadcast(core.recordingChanged(RecordingStatus(recordingID: recordingID, roomID: core.record.id, state: .starting), wall: context.loop.wall))
         do {
+            recordingHeardAt = context.loop.now
             let recording = context.recording(recordingID)
             followers.insert(recording.id)
             outboxes[recording.id] = Outbox(target: .recording(recording.id))
@@ -191,6 +196,7 @@ package distributed actor Room {
 
     /// A running Recording presents itself: a Room that came back without memory learns of it here.
     package distributed func follow(_ status: RecordingStatus) -> RoomSnapshot {
+        recordingHeardAt = context.loop.now
         let address = context.recording(status.recordingID).id
         guard !isFrozen else { return core.snapshot() }
         if followers.insert(address).inserted { outboxes[address] = Outbox(target: .recording(address)) }
@@ -218,6 +224,7 @@ package distributed actor Room {
             try? await context.loop.sleep(for: .milliseconds(500))
             guard !isFrozen else { continue }
             broadcast(core.handleTimeout(now: context.loop.now, wall: context.loop.wall))
+            if context.loop.now - recordingHeardAt > Recording.Limits.followRoom * 2 { wakeRecording() }
             switch core.idle(now: context.loop.now) {
             case .no: break
             case .stopRecording: _ = try? await stopRecording(by: nil)
@@ -229,7 +236,20 @@ package distributed actor Room {
         }
     }
 
-    func nodeDown(_ node: NodeName) { core.nodeDown(node, now: context.loop.now) }
+    func nodeDown(_ node: NodeName) {
+        core.nodeDown(node, now: context.loop.now)
+        wakeRecording()
+    }
+    /// The recorder may be gone: a call finds the Recording where it is, or has it claimed and continued elsewhere.
+    private func wakeRecording() {
+        guard let current = core.recording, current.state.isActive, !isWakingRecording else { return }
+        isWakingRecording = true
+        let recording = context.recording(current.recordingID)
+        begin(on: context.loop) { room in
+            _ = try? await recording.wake()
+            room.isWakingRecording = false
+        }
+    }
 
     /// Another node took the claim while this one was stalled: decisions are no longer ours.
     package func claimLost() {
