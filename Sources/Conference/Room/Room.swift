@@ -19,12 +19,18 @@ package distributed actor Room {
     /// Recording actors that follow this room's events.
     private var followers: Set<ActorAddress> = []
     private var ticking = false
+    /// When the Recording actor last presented itself.
+    private var recordingHeardAt: Instant
+    private var isWakingRecording = false
+    /// The node may not decide: whoever asks is told to try again, here or where the room is then.
+    private var isFrozen = false
 
     package init(context: ConferenceContext, record: RoomRecord, claim: Claim) {
         actorSystem = context.system
         self.context = context
         core = RoomCore(record: record, node: context.system.node, epoch: claim.epoch, now: context.loop.now)
         core.protections = context.system.configuration.protections
+        recordingHeardAt = context.loop.now
     }
 
     /// Activation under a fresh claim.
@@ -37,27 +43,38 @@ package distributed actor Room {
         return room
     }
 
+    // MARK: Decisions
+
+    func freeze(_ frozen: Bool) { isFrozen = frozen }
+    private func requireDecisions() throws {
+        guard !isFrozen else { throw ServiceError(.unavailable, code: "room_frozen", message: "the room's node has lost sight of the cluster; nothing was done, try again") }
+    }
+
     // MARK: Members
 
-    package distributed func attach(_ attachment: RoomAttachment) throws -> RoomSnapshot {
+    package distributed func attach(_ attachment: RoomAttachment) throws -> RoomGrant {
+        try requireDecisions()
         let result = try core.attach(attachment, now: context.loop.now, wall: context.loop.wall)
-        if let replaced = result.replaced {
-            send(.detached(.replaced), to: replaced)
-            outboxes[replaced]?.closing = true
-        }
+        if let replaced = result.replaced { cut(replaced.edge, replaced.reason) }
         let edge = attachment.edge
         if outboxes[edge] == nil { outboxes[edge] = Outbox(target: .participant(edge)) }
         // The joiner's snapshot already holds these events; everyone else hears them.
         broadcast(result.events, except: edge)
-        return result.snapshot
+        if result.hasLearned {
+            let snapshot = core.snapshot()
+            for address in outboxes.keys where address != edge { send(.refreshed(snapshot), to: address) }
+        }
+        return result.grant
     }
 
     package distributed func leave(_ participant: ParticipantID, attachment: UInt64, reason: LeaveReason) {
+        guard !isFrozen else { return }
         if let edge = core.members[participant]?.edge, core.members[participant]?.attachment == attachment { outboxes[edge] = nil }
         broadcast(core.leave(participant, attachment: attachment, reason: reason, now: context.loop.now, wall: context.loop.wall))
     }
 
     package distributed func remove(_ participant: ParticipantID, by host: ParticipantID?) throws {
+        try requireDecisions()
         if let host { try core.requireHost(host) }
         guard let member = core.members[participant] else {
             throw ServiceError(.notFound, code: "unknown_participant", message: "not a participant of this room")
@@ -69,14 +86,19 @@ package distributed actor Room {
     // MARK: Publications
 
     package distributed func publish(_ publication: Publication, by participant: ParticipantID, attachment: UInt64) throws {
+        try requireDecisions()
         broadcast(try core.publish(publication, by: participant, attachment: attachment, wall: context.loop.wall))
     }
     package distributed func unpublish(_ track: TrackID, by participant: ParticipantID, attachment: UInt64) throws {
+        try requireDecisions()
         broadcast(try core.unpublish(track, by: participant, attachment: attachment, wall: context.loop.wall))
     }
-    /// Mutes one track, or all of the participant's where `track` is nil. `host` is checked where it is not the owner who asks.
-    package distributed func mute(_ participant: ParticipantID, track: TrackID?, muted: Bool, by host: ParticipantID?) throws {
+    /// Mutes one track, or all of the participant's where `track` is nil. `host` is checked where it is not the owner who asks,
+    /// the owner by its attachment.
+    package distributed func mute(_ participant: ParticipantID, track: TrackID?, muted: Bool, by host: ParticipantID?, attachment: UInt64?) throws {
+        try requireDecisions()
         if let host, host != participant { try core.requireHost(host) }
+        if let attachment { try core.check(participant, attachment) }
         let tracks = track.map { [$0] } ?? core.publications.values.filter { $0.info.participantID == participant }.map(\.info.trackID).sorted()
         for track in tracks {
             guard core.publications[track]?.info.participantID == participant else {
@@ -89,6 +111,7 @@ package distributed actor Room {
     // MARK: Words
 
     package distributed func chat(_ text: String, from participant: ParticipantID, attachment: UInt64) throws {
+        try requireDecisions()
         let event = try core.chat(from: participant, attachment: attachment, text: text, messageID: "M_" + context.random.token(12), wall: context.loop.wall)
         broadcast([event])
     }
@@ -116,6 +139,7 @@ package distributed actor Room {
     }
 
     package distributed func end() async throws {
+        try requireDecisions()
         try await context.rooms.endRoom(core.record.id, at: context.loop.wall)
         if core.recording?.state.isActive == true { _ = try? await stopRecording(by: nil) }
         broadcast(core.end(wall: context.loop.wall))
@@ -129,6 +153,7 @@ package distributed actor Room {
 
     /// - Returns: the status once packets are being captured.
     package distributed func startRecording(by participant: ParticipantID?) async throws -> RecordingStatus {
+        try requireDecisions()
         if let participant { try core.requireHost(participant) }
         if let current = core.recording, current.state.isActive {
             throw ServiceError(.conflict, code: "already_recording", message: "this room is being recorded as \(current.recordingID)")
@@ -136,6 +161,7 @@ package distributed actor Room {
         let recordingID = RecordingID("RC_" + context.random.token(14))
         broadcast(core.recordingChanged(RecordingStatus(recordingID: recordingID, roomID: core.record.id, state: .starting), wall: context.loop.wall))
         do {
+            recordingHeardAt = context.loop.now
             let recording = context.recording(recordingID)
             followers.insert(recording.id)
             outboxes[recording.id] = Outbox(target: .recording(recording.id))
@@ -152,6 +178,7 @@ package distributed actor Room {
 
     /// Answers at once; finishing goes on in the background and is told by events.
     package distributed func stopRecording(by participant: ParticipantID?) async throws -> RecordingStatus {
+        try requireDecisions()
         if let participant { try core.requireHost(participant) }
         guard let current = core.recording, current.state.isActive else {
             throw ServiceError(.conflict, code: "not_recording", message: "this room is not being recorded")
@@ -163,13 +190,16 @@ package distributed actor Room {
 
     /// The Recording actor's word about itself.
     package distributed func recordingChanged(_ status: RecordingStatus) {
+        guard !isFrozen else { return }
         broadcast(core.recordingChanged(status, wall: context.loop.wall))
         if !status.state.isActive { dropFollower(status.recordingID) }
     }
 
     /// A running Recording presents itself: a Room that came back without memory learns of it here.
     package distributed func follow(_ status: RecordingStatus) -> RoomSnapshot {
+        recordingHeardAt = context.loop.now
         let address = context.recording(status.recordingID).id
+        guard !isFrozen else { return core.snapshot() }
         if followers.insert(address).inserted { outboxes[address] = Outbox(target: .recording(address)) }
         broadcast(core.recordingChanged(status, wall: context.loop.wall))
         return core.snapshot()
@@ -193,7 +223,9 @@ package distributed actor Room {
     private func tickForever() async {
         while ticking {
             try? await context.loop.sleep(for: .milliseconds(500))
+            guard !isFrozen else { continue }
             broadcast(core.handleTimeout(now: context.loop.now, wall: context.loop.wall))
+            if context.loop.now - recordingHeardAt > Recording.Limits.followRoom * 2 { wakeRecording() }
             switch core.idle(now: context.loop.now) {
             case .no: break
             case .stopRecording: _ = try? await stopRecording(by: nil)
@@ -205,7 +237,20 @@ package distributed actor Room {
         }
     }
 
-    func nodeDown(_ node: NodeName) { core.nodeDown(node, now: context.loop.now) }
+    func nodeDown(_ node: NodeName) {
+        core.nodeDown(node, now: context.loop.now)
+        wakeRecording()
+    }
+    /// The recorder may be gone: a call finds the Recording where it is, or has it claimed and continued elsewhere.
+    private func wakeRecording() {
+        guard let current = core.recording, current.state.isActive, !isWakingRecording else { return }
+        isWakingRecording = true
+        let recording = context.recording(current.recordingID)
+        begin(on: context.loop) { room in
+            _ = try? await recording.wake()
+            room.isWakingRecording = false
+        }
+    }
 
     /// Another node took the claim while this one was stalled: decisions are no longer ours.
     package func claimLost() {

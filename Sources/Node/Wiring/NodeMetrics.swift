@@ -12,18 +12,19 @@ final class NodeMetrics: @unchecked Sendable {
     private let system: ClusterSystem
     private let edge: Edge
     private let media: [MediaLoop]
+    private let planes: [MediaPlane]
     private let recorder: Recorder?
     /// Set once, before the first request can come.
     var gateway: Gateway?
 
-    init(environment: NodeEnvironment, system: ClusterSystem, edge: Edge, media: [MediaLoop], recorder: Recorder?) {
-        self.environment = environment; self.system = system; self.edge = edge; self.media = media; self.recorder = recorder
+    init(environment: NodeEnvironment, system: ClusterSystem, edge: Edge, media: [MediaLoop], planes: [MediaPlane], recorder: Recorder?) {
+        self.environment = environment; self.system = system; self.edge = edge; self.media = media; self.planes = planes; self.recorder = recorder
     }
 
     var hooks: GatewayHooks {
         let log = environment.log
         return GatewayHooks(
-            ready: { .init(isReady: true) }, metrics: { [self] in await text() },
+            ready: { [edge] in edge.drainProgress == nil ? .init(isReady: true) : .init(isReady: false, reason: "the node is being emptied; use another") }, metrics: { [self] in await text() },
             log: { line in log.write(LogLevel(rawValue: line.level.rawValue) ?? .info, line.message, line.fields.sorted { $0.key < $1.key }) })
     }
 
@@ -72,6 +73,7 @@ final class NodeMetrics: @unchecked Sendable {
         text.add("troupe_media_dropped_total", .counter, "Datagrams and packets dropped, by reason.", counters.flatMap { loop, counters in
             TransportDrop.allCases.map { .init(["loop": loop, "reason": "\($0)"], Double(counters.drops($0))) }
         })
+        await addHandover(to: &text)
         if let journals = recorder?.journals.snapshot {
             text.add("troupe_journal_packets_total", .counter, "Packets written to journals.", Double(journals.packets))
             text.add("troupe_journal_bytes_total", .counter, "Bytes written to journals.", Double(journals.bytes))
@@ -82,6 +84,21 @@ final class NodeMetrics: @unchecked Sendable {
         }
         if let gateway { text.append(gateway.metrics()) }
         return text.text
+    }
+    private func addHandover(to text: inout MetricsText) async {
+        var switches: [(loop: String, SourceSwitches)] = []
+        for plane in planes { switches.append((String(plane.index), await plane.sourceSwitches())) }
+        func add(_ name: String, _ help: String, _ value: (SourceSwitches) -> UInt64) {
+            text.add(name, .counter, help, switches.map { .init(["loop": $0.loop], Double(value($0.1))) })
+        }
+        add("troupe_source_switches_total", "Outbound streams that went over to another source of their track.") { $0.done }
+        add("troupe_source_switches_after_silence_total", "Those whose source had fallen silent before.") { $0.afterSilence }
+        add("troupe_frames_lost_at_switch_total", "Frames between the last of a source that still sent and the first of the next.") { $0.framesLost }
+        let drain = edge.drainProgress ?? DrainProgress()
+        let states: [(String, Int)] = [
+            ("all", drain.clients), ("told", drain.told), ("moved", drain.moved), ("left", drain.left), ("cut", drain.cut), ("cut_unaware", drain.cutUnaware),
+        ]
+        text.add("troupe_drain_clients", .gauge, "Clients of a node that is being emptied, by what became of them.", states.map { .init(["state": $0.0], Double($0.1)) })
     }
 }
 

@@ -24,7 +24,7 @@ package enum Wiring {
         let log = environment.log
         let context = ConferenceContext(
             system: system, loop: environment.control, rooms: environment.store, recordings: environment.store, random: environment.random, edge: edge,
-            log: { level, event, fields in log.write(LogLevel(level), event, fields.sorted { $0.key < $1.key }) })
+            addresses: environment.topology.edgeAddresses, log: { level, event, fields in log.write(LogLevel(level), event, fields.sorted { $0.key < $1.key }) })
         let recorder = environment.node.roles.contains(.recorder)
             ? try Recorder(settings: settings, node: environment.node.name, loop: environment.control, rings: planes.map(\.ring)) : nil
         ConferenceActors.register(context, recorder: recorder)
@@ -36,14 +36,14 @@ package enum Wiring {
         MediaPorts.start(media, on: environment)
         try await system.start()
         try environment.control.onSignal(SIGHUP) { reloadCertificates(environment, system) }
-        let metrics = NodeMetrics(environment: environment, system: system, edge: edge, media: media, recorder: recorder)
+        let metrics = NodeMetrics(environment: environment, system: system, edge: edge, media: media, planes: planes, recorder: recorder)
         let gateway = try Gateway(
             configuration: GatewayConfiguration(environment), loop: environment.control, service: LocalConference(context: context), store: environment.store,
             random: environment.random, hooks: metrics.hooks)
         metrics.gateway = gateway
         try await gateway.start()
         if recorder != nil { ConferenceActors.wakeUnfinished(context) }
-        return RunningNode(system: system, media: media, edge: edge, recorder: recorder, gateway: gateway)
+        return RunningNode(context: context, media: media, recorder: recorder, gateway: gateway)
     }
 
     private static func cluster(_ environment: NodeEnvironment) throws -> ClusterConfiguration {
@@ -86,6 +86,12 @@ extension TLSIdentity {
     }
 }
 
+extension Topology {
+    /// Where clients reach each edge.
+    var edgeAddresses: [NodeName: String] {
+        Dictionary(nodes.filter { $0.roles.contains(.edge) }.map { ($0.name, url(of: $0)) }, uniquingKeysWith: { $1 })
+    }
+}
 extension TopologyNode {
     /// Where other nodes dial this one.
     var linkAddress: SocketAddress? { SocketAddress(host: host == "localhost" ? "127.0.0.1" : host, port: clusterPort) }
@@ -93,17 +99,22 @@ extension TopologyNode {
 
 /// What `Wiring` started; stops in the order that loses nothing.
 private final class RunningNode: NodeService {
-    private let system: ClusterSystem
+    private let context: ConferenceContext
     private let media: [MediaLoop]
-    private let edge: Edge
     private let recorder: Recorder?
     private let gateway: Gateway
 
-    init(system: ClusterSystem, media: [MediaLoop], edge: Edge, recorder: Recorder?, gateway: Gateway) {
-        self.system = system; self.media = media; self.edge = edge; self.recorder = recorder; self.gateway = gateway
+    init(context: ConferenceContext, media: [MediaLoop], recorder: Recorder?, gateway: Gateway) {
+        self.context = context; self.media = media; self.recorder = recorder; self.gateway = gateway
+    }
+    func drain(within deadline: Duration) async {
+        let progress = await context.drainEdge(within: deadline)
+        context.log(.info, "drained", [
+            "clients": "\(progress.clients)", "moved": "\(progress.moved)", "left": "\(progress.left)", "cut": "\(progress.cut)", "cut_unaware": "\(progress.cutUnaware)",
+        ])
     }
     func stop() async {
-        await edge.shutdown()
+        await context.edge.shutdown()
         await gateway.stop()
         for loop in media {
             await withCheckedContinuation { continuation in
@@ -116,6 +127,6 @@ private final class RunningNode: NodeService {
             loop.uvLoop.join()
         }
         recorder?.stop()
-        await system.shutdown()
+        await context.system.shutdown()
     }
 }
