@@ -7,13 +7,7 @@ extension RoomEvent.Kind {
         var members = JSONMembers()
         switch self {
         case .participantJoined(let info):
-            members.object("participant") { inner in
-                inner.text("id", info.id.rawValue)
-                inner.text("name", info.name)
-                inner.text("role", info.role.rawValue)
-                inner.text("node", info.node.rawValue)
-                inner.text("metadata", info.metadata)
-            }
+            members.participant(info)
             return ("participant_joined", members.closed)
         case .participantLeft(let id, let reason):
             members.text("participant_id", id.rawValue)
@@ -29,6 +23,13 @@ extension RoomEvent.Kind {
                 inner.raw("muted", "\(info.muted)")
             }
             return ("track_published", members.closed)
+        case .participantMoved(let info):
+            members.participant(info)
+            return ("participant_moved", members.closed)
+        case .trackMoved(let track, let participant):
+            members.text("track_id", track.rawValue)
+            members.text("participant_id", participant.rawValue)
+            return ("track_moved", members.closed)
         case .trackUnpublished(let track, let participant):
             members.text("track_id", track.rawValue)
             members.text("participant_id", participant.rawValue)
@@ -85,6 +86,15 @@ private struct JSONMembers {
             }
         }
         raw(name, out + "\"")
+    }
+    mutating func participant(_ info: ParticipantInfo) {
+        object("participant") { inner in
+            inner.text("id", info.id.rawValue)
+            inner.text("name", info.name)
+            inner.text("role", info.role.rawValue)
+            inner.text("node", info.node.rawValue)
+            inner.text("metadata", info.metadata)
+        }
     }
     mutating func object(_ name: String, _ fill: (inout JSONMembers) -> Void) {
         var inner = JSONMembers()

@@ -30,6 +30,8 @@ package final class SimulatedDatabase: @unchecked Sendable {
     struct Rows {
         var nodes: [NodeName: NodeLease] = [:]
         var claims: [Identity: Claim] = [:]
+        var voters = VoterSet()
+        var pins: [Identity: NodeName] = [:]
         var rooms: [RoomID: RoomRecord] = [:]
         var admissions: [RoomID: [ParticipantID: AdmissionRecord]] = [:]
         var burnt: Set<String> = []

@@ -43,7 +43,6 @@ extension StoreAccess: LeaseStore {
             return .taken(taken)
         }
     }
-    package func releaseClaim(_ claim: Claim) async throws { try await releaseClaims([claim]) }
 
     // MARK: Many at once, and the end of a life
 
@@ -90,5 +89,28 @@ extension StoreAccess: LeaseStore {
             rows.nodes[node] = NodeLease(node: node, incarnation: Incarnation(incarnation.rawValue + 1), counter: 0)
             return true
         }
+    }
+
+    // MARK: Who votes, what is pinned
+
+    package func voters() async throws -> VoterSet {
+        try await database.perform("voters", from: host, writes: false) { (rows) throws(StoreError) in rows.voters }
+    }
+    package func setVoters(_ names: [NodeName], expecting version: UInt64) async throws -> VoterSet {
+        try await database.perform("setVoters", from: host, writes: true) { (rows) throws(StoreError) in
+            if rows.voters.version == version { rows.voters = VoterSet(version: version + 1, names: Set(names).sorted()) }
+            return rows.voters
+        }
+    }
+    package func pins() async throws -> [Pin] {
+        try await database.perform("pins", from: host, writes: false) { (rows) throws(StoreError) in
+            rows.pins.map { Pin(kind: $0.key.kind, key: $0.key.key, node: $0.value) }.sorted { ($0.kind, $0.key) < ($1.kind, $1.key) }
+        }
+    }
+    package func pin(kind: String, key: String) async throws -> NodeName? {
+        try await database.perform("pin", from: host, writes: false) { (rows) throws(StoreError) in rows.pins[.init(kind: kind, key: key)] }
+    }
+    package func setPin(kind: String, key: String, to node: NodeName?) async throws {
+        try await database.perform("setPin", from: host, writes: true) { (rows) throws(StoreError) in rows.pins[.init(kind: kind, key: key)] = node }
     }
 }
