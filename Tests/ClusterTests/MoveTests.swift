@@ -2,7 +2,6 @@
 import Distributed
 import EventLoop
 import Primitives
-import Synchronization
 import Testing
 
 @testable import Cluster
@@ -34,14 +33,14 @@ private func patiently<R: Sendable>(_ body: @Sendable () async throws -> R) asyn
     @Test func callersHammerItThrough200Moves() async throws {
         let book = TallyBook(), names: [NodeName] = ["a", "b", "c"]
         try await withCluster(names, prepare: { book.host(on: $0) }) { nodes async throws in
-            let values = Log<Int>(), isOver = Mutex(false)
+            let values = Log<Int>(), isOver = Flag()
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for (index, node) in nodes.enumerated() { for caller in 0..<2 {
                     group.addTask {
                         try await node.run {
                             let reference = tally(node)
                             var number = 0
-                            while !isOver.withLock({ $0 }) {
+                            while !isOver.isRaised {
                                 number += 1
                                 let reading = try await ClusterSystem.$deadline.withValue(.seconds(20)) { try await reference.add("\(index)/\(caller)/\(number)") }
                                 values.append(reading.value)
@@ -50,7 +49,7 @@ private func patiently<R: Sendable>(_ body: @Sendable () async throws -> R) asyn
                     }
                 } }
                 group.addTask {
-                    defer { isOver.withLock { $0 = true } }
+                    defer { isOver.raise() }
                     var random = SplitMix64(seed: 200), moves = 0
                     while moves < 200 {
                         let asked = nodes[Int(random.next() % 3)], to = names[Int(random.next() % 3)]
@@ -76,7 +75,7 @@ private func patiently<R: Sendable>(_ body: @Sendable () async throws -> R) asyn
     @Test func withKillsInBetweenEveryCallIsCountedOnceOrReportedUnknown() async throws {
         let book = TallyBook(), names: [NodeName] = ["a", "b", "c", "d", "e"]
         try await withCluster(names, prepare: { book.host(on: $0) }) { nodes async throws in
-            let certain = Log<String>(), unknown = Log<String>(), refused = Log<String>(), isOver = Mutex(false)
+            let certain = Log<String>(), unknown = Log<String>(), refused = Log<String>(), isOver = Flag()
             try await withThrowingTaskGroup(of: Void.self) { group in
                 // Callers live on the three nodes that stay.
                 for node in nodes[..<3] { for caller in 0..<2 {
@@ -84,7 +83,7 @@ private func patiently<R: Sendable>(_ body: @Sendable () async throws -> R) asyn
                         try await node.run {
                             let reference = tally(node)
                             var number = 0
-                            while !isOver.withLock({ $0 }) {
+                            while !isOver.isRaised {
                                 number += 1
                                 let call = "\(node.name)/\(caller)/\(number)"
                                 do {
@@ -96,7 +95,7 @@ private func patiently<R: Sendable>(_ body: @Sendable () async throws -> R) asyn
                     }
                 } }
                 group.addTask {
-                    defer { isOver.withLock { $0 = true } }
+                    defer { isOver.raise() }
                     var random = SplitMix64(seed: 7), moves = 0
                     for round in 0..<90 {
                         let alive = nodes.filter { !$0.isKilled }

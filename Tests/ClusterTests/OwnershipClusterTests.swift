@@ -2,7 +2,6 @@
 import Distributed
 import EventLoop
 import Primitives
-import Synchronization
 import Testing
 
 @testable import Cluster
@@ -140,15 +139,15 @@ private func patiently<R: Sendable>(_ body: @Sendable () async throws -> R) asyn
             nodes[1].kill()
             try await until("b is down") { nodes[0].sees(["a"]) }
             // Somebody still renews b's row.
-            let isRenewing = Mutex(true)
+            let isDone = Flag()
             let renewing = nodes[0].loop.spawn {
-                while isRenewing.withLock({ $0 }) {
+                while !isDone.isRaised {
                     _ = try? await store.renewNode("b", incarnation: incarnation)
                     try? await nodes[0].loop.sleep(for: .milliseconds(50))
                 }
             }
             await #expect(throws: ClusterError.self) { try await ClusterSystem.$deadline.withValue(.seconds(2)) { try await tally(nodes[0]).add("2") } }
-            isRenewing.withLock { $0 = false }
+            isDone.raise()
             await renewing.value
             let taken = try await patiently { try await tally(nodes[0]).add("3") }
             #expect(taken == Tally.Reading(node: "a", epoch: Epoch(2), value: 1))

@@ -92,3 +92,10 @@ distributed actor Tally {
     }
     func reopen() { isShut = false }
 }
+
+/// Down until it is raised, for ever.
+final class Flag: Sendable {
+    private let raised = Mutex(false)
+    var isRaised: Bool { raised.withLock { $0 } }
+    func raise() { raised.withLock { $0 = true } }
+}
