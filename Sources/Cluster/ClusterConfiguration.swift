@@ -44,6 +44,8 @@ package struct ClusterConfiguration: Sendable {
         /// How long a link has to answer when another one claims its name in a later life, and frames kept of that one meanwhile.
         package static let trial = Duration.milliseconds(300)
         package static let trialFrames = 64
+        /// How long after the news that a node takes its leave its link may take to say so itself.
+        package static let farewell = Duration.seconds(1)
         /// A link that was replaced ends when its calls have, at the earliest and at the latest after so long.
         package static let retireShortest = Duration.seconds(1)
         package static let retireLongest = Duration.seconds(10)

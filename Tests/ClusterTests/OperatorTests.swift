@@ -34,7 +34,7 @@ import Testing
             }
             await #expect(throws: ClusterError.notExecuted(.unknownActor)) { try await client.system.service(Safe.self, on: "", "nothing").open(1) }
             await #expect(throws: ClusterError.notExecuted(.unreachable)) { try await client.system.service(Safe.self, on: "b", "operations").open(1) }
-            #expect(a.system.counters().operatorCallsRefused == 2)
+            #expect(a.system.counters().operatorCallsRefused == 3)
             for node in nodes { #expect(node.sees(["a", "b"])) }
             #expect(await a.system.linkReports().filter(\.isOperator).map(\.peer) == ["operator:ada"])
             await client.system.shutdown()

@@ -16,6 +16,8 @@ final class Links: @unchecked Sendable {
     private var up: [NodeName: Link] = [:]
     private var strangers: [ObjectIdentifier: Link] = [:]
     private var operators: [ObjectIdentifier: Link] = [:]
+    /// Replaced, with calls under way.
+    private var retiring: [ObjectIdentifier: Link] = [:]
     /// Peers whose link is being made anew, and those whose turn comes after them.
     private var renewing: Set<NodeName> = []
     private var toRenew: [NodeName] = []
@@ -49,7 +51,7 @@ final class Links: @unchecked Sendable {
         dialer.stop()
         listener?.close()
         for link in all { link.leave("shutting down") }
-        for link in Array(strangers.values) { link.end("shutting down") }
+        for link in Array(strangers.values) + Array(retiring.values) { link.end("shutting down") }
     }
     /// Every link that is up, members' by name and then operators'.
     private var all: [Link] { up.sorted { $0.key < $1.key }.map(\.value) + Array(operators.values) }
@@ -148,7 +150,10 @@ final class Links: @unchecked Sendable {
         }
         guard !link.isClosed else { return }
         strangers[ObjectIdentifier(link)] = nil
-        former?.retire()
+        if let former {
+            retiring[ObjectIdentifier(former)] = former
+            former.retire()
+        }
         lastLinked[member.name, default: -1] += 1
         if renewing.remove(member.name) != nil { renewNext() }
         if case .dialed(let target) = link.side { dialer.succeeded(target) }
@@ -190,6 +195,7 @@ final class Links: @unchecked Sendable {
     func ended(_ link: Link, _ why: String) {
         let id = ObjectIdentifier(link)
         let wasStranger = strangers.removeValue(forKey: id) != nil
+        retiring[id] = nil
         if operators.removeValue(forKey: id) != nil {
             system.notice(.operatorDown(link.operatorName ?? "", why))
         } else if let peer = link.peer, up[peer.name] === link {
@@ -217,7 +223,9 @@ final class Links: @unchecked Sendable {
         link.refuse(why)
     }
     /// All at once, to be made anew.
-    func endAll(_ why: String) { for link in up.sorted(by: { $0.key < $1.key }).map(\.value) { link.end(why) } }
+    func endAll(_ why: String) {
+        for link in up.sorted(by: { $0.key < $1.key }).map(\.value) + Array(retiring.values) { link.end(why) }
+    }
 
     // MARK: New certificates
 

@@ -73,9 +73,15 @@ final class MembershipKeeper: @unchecked Sendable {
         switch action {
         case .send(let message, let name): system.links.link(to: name)?.send(message)
         case .event(let event): happened(event)
-        case .cut(let life, let votes): system.links.cut(life, .dead(life.name, life.incarnation, by: votes))
+        case .cut(let life, let votes): cut(life, votes)
         case .rival(let member): if rivals.count < Limits.operators, rivals.insert(member.incarnation).inserted { system.notice(.rival(member)) }
         }
+    }
+    private func cut(_ life: Life, _ votes: Set<NodeName>) {
+        let why = LinkRefusal.dead(life.name, life.incarnation, by: votes)
+        // Who takes its leave says on its own link which calls it has not taken in: that is waited for.
+        guard votes.contains(life.name) else { return system.links.cut(life, why) }
+        loop.schedule(after: Limits.farewell) { [weak self] in self?.system.links.cut(life, why) }
     }
     private func happened(_ event: MemberEvent) {
         switch event {
