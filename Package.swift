@@ -30,6 +30,7 @@ let package = Package(
         .executable(name: "troupe", targets: ["Node"]),
         .executable(name: "troupe-media", targets: ["MediaWorker"]),
         .executable(name: "troupe-load", targets: ["LoadClient"]),
+        .executable(name: "troupe-simulate", targets: ["Simulate"]),
     ],
     targets: [
         // Level 0 and 1, pure
@@ -53,6 +54,9 @@ let package = Package(
         executable("Node", ["Gateway", "Conference", "Contracts", "Cluster", "Store", "ObjectStorage", "Transport", "Forwarding", "WebRTC", "Capture", "EventLoop", "Primitives", "CYAML", "COpenSSL", "CShims"]),
         executable("MediaWorker", ["Rendering", "Capture", "Primitives"]),
         executable("LoadClient", ["WebRTC", "Transport", "Forwarding", "RTP", "EventLoop", "Primitives", "CWebSockets"]),
+        // Whole clusters in virtual time: docs/decisions/0025-simulation.md
+        library("Simulation", ["Conference", "Contracts", "Cluster", "Transport", "Forwarding", "WebRTC", "RTP", "EventLoop", "Primitives", "CShims"]),
+        executable("Simulate", ["Simulation", "Cluster"]),
         // System libraries and the one shim target
         .target(name: "CShims"),
         .systemLibrary(name: "CLibuv", pkgConfig: "libuv"),
@@ -79,6 +83,7 @@ let package = Package(
         tests("Rendering", ["Rendering", "MediaWorker", "Capture", "RTP", "Primitives"]),
         tests("Node", ["Node", "Primitives"]),
         tests("LoadClient", ["LoadClient", "RTP", "WebRTC", "Primitives"]),
+        tests("Simulation", ["Simulation", "Simulate", "Cluster", "EventLoop", "Primitives"]),
         tests("Architecture", []),
         // Parsers under fuzz: the targets are replayed by a test; ops/fuzz builds the driver (Fuzz/Driver) with libFuzzer.
         .target(name: "FuzzTargets", dependencies: ["Capture", "Cluster", "Contracts", "Gateway", "Primitives", "RTP", "WebRTC"], path: "Fuzz/Targets", swiftSettings: swift),

@@ -79,6 +79,15 @@ int shim_udp_open(shim_address address, int receive_buffer, int send_buffer) {
     return fd;
 }
 
+shim_address shim_endpoint_address(const shim_endpoint *endpoint) {
+    shim_address address = { 0 };
+    struct sockaddr_storage storage = { 0 };
+    if (endpoint->length == 0) return address;
+    memcpy(&storage, endpoint->bytes, endpoint->length);
+    read_address(&storage, &address);
+    return address;
+}
+
 int shim_udp_local(int fd, shim_address *address) {
     struct sockaddr_storage storage;
     socklen_t length = sizeof storage;
@@ -183,6 +192,17 @@ int shim_receive(shim_receiver *r, int fd) {
     }
     return count;
 }
+
+void shim_receiver_put(shim_receiver *r, uint32_t place, const void *data, uint32_t length, int64_t received_at, shim_address source) {
+    shim_datagram *d = &r->datagrams[place];
+    d->data = r->vectors[place].iov_base;
+    d->truncated = length > r->buffer_bytes;
+    d->length = d->truncated ? r->buffer_bytes : length;
+    memcpy(d->data, data, d->length);
+    d->received_at = received_at;
+    d->source = source;
+}
+uint32_t shim_receiver_capacity(const shim_receiver *r) { return r->capacity; }
 
 // Sending
 

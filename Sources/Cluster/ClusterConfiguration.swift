@@ -98,6 +98,8 @@ package struct ClusterConfiguration: Sendable {
     package var timing = Membership.Timing()
     package var leaseTime = Limits.leaseTime
     package var leaseRenewal = Limits.leaseRenewal
+    /// Everything is on but where the simulator is tested.
+    package var protections = Protections.all
 
     package init(name: NodeName, roles: Set<String> = [], region: String? = nil, bind: SocketAddress? = nil, peers: [NodeName: SocketAddress] = [:], tls: TLSIdentity? = nil) {
         self.name = name; self.roles = roles; self.region = region; self.bind = bind; self.peers = peers; self.tls = tls

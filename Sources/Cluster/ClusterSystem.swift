@@ -214,6 +214,8 @@ package final class ClusterSystem: DistributedActorSystem, @unchecked Sendable {
     }
     /// Lets go of a virtual actor of this node and gives its claim back. The next call anywhere activates it anew.
     package func deactivate(kind: String, key: String) async { await virtuals.deactivate(VirtualIdentity(kind: kind, key: key)) }
+    /// Likewise, at once: on the control loop, or where nothing else runs.
+    package var heldClaims: [Claim] { virtuals.claims }
     /// The claims this node holds now.
     package func claims() async -> [Claim] { (try? await onLoop { [self] in virtuals.claims }) ?? [] }
 

@@ -18,6 +18,7 @@ package final class DatagramSocket: Sendable {
     }
     package let descriptor: Int32
     package let address: SocketAddress
+    private let isSystems: Bool
     package var isIPv6: Bool { !address.isIPv4 }
 
     package init(bind wanted: SocketAddress) throws(NetworkError) {
@@ -31,8 +32,15 @@ package final class DatagramSocket: Sendable {
         }
         descriptor = fd
         address = SocketAddress(local)
+        isSystems = true
     }
-    deinit { close(descriptor) }
+    /// A port of a network that is not the system's: a number only its loop knows.
+    package init(simulated number: Int32, address: SocketAddress) {
+        descriptor = number
+        self.address = address
+        isSystems = false
+    }
+    deinit { if isSystems { close(descriptor) } }
 
     /// An address as this socket's sends want it.
     package func endpoint(_ address: SocketAddress) -> shim_endpoint {

@@ -35,7 +35,7 @@ final class LoadRun: @unchecked Sendable {
     private var reportSlot = 0
     private(set) var status: Int32 = 1
 
-    private var loop: UVLoop { media.loop }
+    private var loop: UVLoop { media.uvLoop }
 
     init(_ options: Options) throws {
         self.options = options

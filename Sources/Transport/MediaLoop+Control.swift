@@ -84,16 +84,15 @@ extension MediaLoop {
         let session: PeerSession
         do { session = try PeerSession(configuration: configuration, now: loop.now, random: random) } catch { throw .session("\(error)") }
         let own = try ownSocket.map { address throws(TransportError) in
-            do throws(NetworkError) { return try DatagramSocket(bind: address) } catch { throw TransportError.network(error) }
+            do throws(NetworkError) { return try loop.openDatagrams(address) } catch { throw TransportError.network(error) }
         }
         let index = try takeSlot()
         let peer = PeerTransport(index: index, session: session, socket: own ?? socket, onEvent: onEvent)
         if let own {
-            do throws(NetworkError) { peer.ownWatch = try loop.watch(own.descriptor) { _ in self.drainMedia(own.descriptor, owner: index) } } catch {
+            do throws(NetworkError) { peer.ownWatch = try loop.watchDatagrams(own) { self.drainMedia(own.descriptor, owner: index) } } catch {
                 _ = freeSlots.push(index)
                 throw .network(error)
             }
-            peer.ownWatch?.wait(for: .readable)
         } else {
             peer.fragments = [configuration.localUfrag]
             fragments[configuration.localUfrag] = index

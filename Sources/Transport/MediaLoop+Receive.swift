@@ -11,7 +11,7 @@ extension MediaLoop {
     func drainMedia(_ descriptor: Int32, owner: TransportIndex) {
         let datagrams = shim_receiver_datagrams(receiver)
         for _ in 0..<Limits.receiveRounds {
-            let received = Int(shim_receive(receiver, descriptor))
+            let received = Int(loop.receiveDatagrams(receiver, descriptor))
             guard received > 0 else { return }
             let now = loop.now
             begin(datagrams)
@@ -24,7 +24,7 @@ extension MediaLoop {
     func drainPipes() {
         let datagrams = shim_receiver_datagrams(receiver)
         for _ in 0..<Limits.receiveRounds {
-            let received = Int(shim_receive(receiver, pipeSocket.descriptor))
+            let received = Int(loop.receiveDatagrams(receiver, pipeSocket.descriptor))
             guard received > 0 else { return }
             let now = loop.now
             begin(datagrams)

@@ -94,7 +94,7 @@ extension MediaLoop {
         round.pointee.outgoing = 0
         round.pointee.sent = true
         round.pointee.report = shim_send_report()
-        shim_send(sender, outgoing, UInt32(waiting), &round.pointee.report)
+        loop.sendDatagrams(sender, outgoing, UInt32(waiting), &round.pointee.report)
         let report = round.pointee.report
         count.pointee.datagramsOut &+= report.sent
         count.pointee.sendCalls &+= report.calls
@@ -106,7 +106,7 @@ extension MediaLoop {
     /// One STUN or DTLS datagram, at once.
     func sendNow(_ bytes: [UInt8], to address: SocketAddress, by socket: DatagramSocket) {
         var endpoint = socket.endpoint(address)
-        let status = bytes.withUnsafeBytes { shim_send_one(socket.descriptor, $0.baseAddress!, UInt32($0.count), &endpoint) }
+        let status = bytes.withUnsafeBytes { loop.sendDatagram(socket.descriptor, $0, to: &endpoint) }
         if status == 0 {
             count.pointee.datagramsOut &+= 1
             count.pointee.bytesOut &+= UInt64(bytes.count)

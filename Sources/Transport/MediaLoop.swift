@@ -65,7 +65,8 @@ package final class MediaLoop: @unchecked Sendable {
         var sent = false
         var report = shim_send_report()
     }
-    package let loop: UVLoop
+    /// A libuv loop of its own; a simulation brings another.
+    package let loop: any DatagramLoop
     package let address: SocketAddress
     package let pipeAddress: SocketAddress
     /// What answers carry as candidates.
@@ -103,7 +104,7 @@ package final class MediaLoop: @unchecked Sendable {
     var freeTargets = BoundedQueue<Int32>(capacity: Limits.targets)
     var slotsUsed: TransportIndex = 0
     var targetsUsed: Int32 = 0
-    var watches: [FileWatch] = []
+    var watches: [any DatagramWatch] = []
     var timer: TimerToken?
     var jobsSeen: UInt64 = 0
 
@@ -116,14 +117,22 @@ package final class MediaLoop: @unchecked Sendable {
     ///   - bind: where peers' datagrams arrive; port 0 lets the system choose. On a machine with several addresses bind the announced one.
     ///   - pipeBind: likewise for pipes from other nodes.
     ///   - announced: the addresses clients are told, without port: the bound port is added. Empty means `bind`.
-    package init(
+    package convenience init(
         name: String, bind: SocketAddress, pipeBind: SocketAddress, announced: [SocketAddress] = [], certificate: DTLSCertificate, random: any RandomSource
     ) throws(TransportError) {
+        let loop: UVLoop
+        do throws(NetworkError) { loop = try UVLoop(name: name) } catch { throw .network(error) }
+        try self.init(loop: loop, bind: bind, pipeBind: pipeBind, announced: announced, certificate: certificate, random: random)
+    }
+    /// As above, on a loop that was made elsewhere and has not started.
+    package init(
+        loop: any DatagramLoop, bind: SocketAddress, pipeBind: SocketAddress, announced: [SocketAddress] = [], certificate: DTLSCertificate, random: any RandomSource
+    ) throws(TransportError) {
         do throws(NetworkError) {
-            socket = try DatagramSocket(bind: bind)
-            pipeSocket = try DatagramSocket(bind: pipeBind)
-            loop = try UVLoop(name: name)
+            socket = try loop.openDatagrams(bind)
+            pipeSocket = try loop.openDatagrams(pipeBind)
         } catch { throw .network(error) }
+        self.loop = loop
         let port = socket.address.port
         address = socket.address
         pipeAddress = pipeSocket.address
@@ -161,13 +170,17 @@ package final class MediaLoop: @unchecked Sendable {
     }
     /// The loop keeps these closures, and by them this object, until it has stopped.
     private func watch() throws(NetworkError) {
-        let media = try loop.watch(socket.descriptor) { _ in self.drainMedia(self.socket.descriptor, owner: -1) }
-        media.wait(for: .readable)
-        let pipe = try loop.watch(pipeSocket.descriptor) { _ in self.drainPipes() }
-        pipe.wait(for: .readable)
+        let media = try loop.watchDatagrams(socket) { self.drainMedia(self.socket.descriptor, owner: -1) }
+        let pipe = try loop.watchDatagrams(pipeSocket) { self.drainPipes() }
         watches = [media, pipe]
         timer = loop.reusableTimer { self.timerRang() }
         loop.onPrepare { self.beforePoll() }
+    }
+
+    /// The libuv loop, for whoever starts, watches and stops it. Not in a simulation.
+    package var uvLoop: UVLoop {
+        guard let uv = loop as? UVLoop else { preconditionFailure("this media loop does not run on libuv") }
+        return uv
     }
 
     /// Says goodbye to all peers and forgets everything else; then the loop may be stopped.

@@ -24,7 +24,7 @@ final class PeerTransport {
     let session: PeerSession
     /// The socket it sends by: the media loop's, or one of its own (a client).
     let socket: DatagramSocket
-    var ownWatch: FileWatch?
+    var ownWatch: (any DatagramWatch)?
     var onEvent: ((PeerEvent) -> Void)?
     var fragments: [String] = []
     /// Addresses this peer owns in the loop's table.

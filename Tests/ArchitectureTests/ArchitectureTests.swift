@@ -18,6 +18,8 @@ let importTable: [String: Set<String>] = [
     "Gateway": ["Conference", "Contracts", "EventLoop", "Primitives", "CWebSockets", "COpenSSL", "CShims", "CLibuv"],
     "Rendering": ["Capture", "RTP", "Primitives", "CFFmpeg", "CShims"],
     "Node": ["Gateway", "Conference", "Contracts", "Cluster", "Store", "ObjectStorage", "Transport", "Forwarding", "WebRTC", "RTP", "Capture", "EventLoop", "Primitives", "CYAML", "COpenSSL", "CShims"],
+    "Simulation": ["Conference", "Contracts", "Cluster", "Transport", "Forwarding", "WebRTC", "RTP", "EventLoop", "Primitives", "CShims"],
+    "Simulate": ["Simulation", "Cluster"],
     "MediaWorker": ["Rendering", "Capture", "Primitives", "CShims"],
     "LoadClient": ["WebRTC", "Transport", "Forwarding", "RTP", "EventLoop", "Primitives", "CWebSockets", "COpenSSL", "CShims", "CLibuv"],
 ]

@@ -124,7 +124,7 @@ private func outbound(_ transport: TransportIndex, _ codec: PayloadMapping, ssrc
     private func relayLosing(_ relay: Wiretap, on clients: MediaLoop, to target: SocketAddress, every n: Int) async throws -> FileWatch {
         try await clients.call {
             let passed = Unchecked(0)
-            let watch = try clients.loop.watch(relay.socket.descriptor) { _ in
+            let watch = try clients.uvLoop.watch(relay.socket.descriptor) { _ in
                 let count = Int(shim_receive(relay.receiver, relay.socket.descriptor))
                 for i in 0..<max(0, count) {
                     let datagram = shim_receiver_datagrams(relay.receiver)[i]

@@ -14,10 +14,10 @@ let certificate = try! DTLSCertificate.selfSigned(now: WallTime(seconds: 1_790_0
 func withMediaLoops<R>(_ names: [String], _ body: ([MediaLoop]) async throws -> R) async throws -> R {
     let random = SystemRandom()
     let loops = try names.map { try MediaLoop(name: $0, bind: loopback, pipeBind: loopback, certificate: certificate, random: random) }
-    for loop in loops { loop.loop.start() }
+    for loop in loops { loop.uvLoop.start() }
     func end() {
-        for loop in loops { loop.loop.post { loop.shutDown() }; loop.loop.stop() }
-        for loop in loops { loop.loop.join() }
+        for loop in loops { loop.loop.post { loop.shutDown() }; loop.uvLoop.stop() }
+        for loop in loops { loop.uvLoop.join() }
     }
     do {
         let result = try await body(loops)

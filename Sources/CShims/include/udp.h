@@ -9,6 +9,9 @@ typedef struct { _Alignas(8) uint8_t bytes[28]; uint32_t length; } shim_endpoint
 /// `ipv6`: whether the socket it is used with is an IPv6 one (an IPv4 address is then written mapped).
 void shim_endpoint_set(shim_endpoint *_Nonnull endpoint, shim_address address, int ipv6);
 
+/// The address in an endpoint; of length 0, the zero address.
+shim_address shim_endpoint_address(const shim_endpoint *_Nonnull endpoint);
+
 /// Opens a non-blocking UDP socket bound to `address`, with kernel receive timestamps and overflow counts.
 /// Returns the descriptor, or a negative errno. Buffer sizes are asked for beyond the system limit first, then within it.
 int shim_udp_open(shim_address address, int receive_buffer, int send_buffer);
@@ -29,6 +32,9 @@ void shim_receiver_free(shim_receiver *_Nonnull);
 shim_datagram *_Nonnull shim_receiver_datagrams(shim_receiver *_Nonnull);
 /// One recvmmsg. Returns the number of datagrams, 0 when none wait, or a negative errno.
 int shim_receive(shim_receiver *_Nonnull, int fd);
+/// Puts a datagram at `place` as if it had been received: for a network that is not the kernel's. What does not fit is cut.
+void shim_receiver_put(shim_receiver *_Nonnull, uint32_t place, const void *_Nonnull data, uint32_t length, int64_t received_at, shim_address source);
+uint32_t shim_receiver_capacity(const shim_receiver *_Nonnull);
 /// Datagrams the kernel dropped for want of buffer space, as last told; grows and wraps per socket.
 uint32_t shim_receiver_overflow(const shim_receiver *_Nonnull);
 

@@ -167,7 +167,8 @@ extension Participant {
         if let media { return media }
         let router = context.edge.router(for: roomID)
         let configuration = PeerSessionConfiguration(
-            role: .server, localUfrag: context.random.token(8), localPassword: context.random.token(26), certificate: context.edge.certificate)
+            role: .server, localUfrag: context.random.token(8), localPassword: context.random.token(26), certificate: context.edge.certificate,
+            presetKeys: context.edge.presetKeys)
         // Held by the peer until `closeMedia` removes it.
         let participant = self, loop = context.loop
         let transport = try await router.local {

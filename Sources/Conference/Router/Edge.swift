@@ -13,6 +13,8 @@ package final class Edge: @unchecked Sendable {
     private let loop: any Loop
     private let planes: [MediaPlane]
     package let certificate: DTLSCertificate
+    /// Keys agreed elsewhere, for clients in virtual time; nil: DTLS agrees on them.
+    package var presetKeys: SRTPKeys?
     private let random: any RandomSource
     private var routers: [RoomID: Router] = [:]
     private var participants: [RoomID: [ParticipantID: Participant]] = [:]

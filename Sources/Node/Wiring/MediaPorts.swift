@@ -10,7 +10,7 @@ enum MediaPorts {
     static func start(_ loops: [MediaLoop], on environment: NodeEnvironment) {
         let processors = environment.node.mediaCPUs
         for (index, loop) in loops.enumerated() {
-            loop.loop.start()
+            loop.uvLoop.start()
             guard !processors.isEmpty else { continue }
             let processor = processors[index % processors.count], log = environment.log
             loop.loop.post {

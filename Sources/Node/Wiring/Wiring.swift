@@ -110,8 +110,8 @@ private final class RunningNode: NodeService {
                     continuation.resume()
                 }
             }
-            loop.loop.stop()
-            loop.loop.join()
+            loop.uvLoop.stop()
+            loop.uvLoop.join()
         }
         recorder?.stop()
         await system.shutdown()

@@ -1,0 +1,152 @@
+// Rooms full of clients on a cluster: the real Conference, Forwarding and pipes, and clients that remember.
+import Cluster
+import Conference
+import Contracts
+import EventLoop
+import Primitives
+import Transport
+
+package final class ConferenceScenario: Scenario, @unchecked Sendable {
+    package enum Limits {
+        package static let rooms = 20
+        package static let clients = 200
+        /// Milliseconds over which clients come.
+        package static let arrival: UInt64 = 7000
+    }
+    package let world: World
+    package let ledger: Ledger
+    /// Set by the cluster that it runs on.
+    package var cluster: SimulatedCluster!
+    private(set) var clientsHost: Host = 0
+    private(set) var clientsLoop: SimulatedLoop!
+    private(set) var clientsMedia: MediaLoop!
+    private(set) var rooms: [Int: RoomID] = [:]
+    private var clients: [SimulatedClient] = []
+    private var living: [Life] = []
+    private var random: SplitMix64
+    private(set) var isQuiet = false
+    private(set) var isOver = false
+    var mediaPackets: UInt64 = 0
+
+    package init(_ world: World, _ database: SimulatedDatabase) {
+        self.world = world
+        let ledger = Ledger(world)
+        self.ledger = ledger
+        random = world.random("conference")
+        database.onClaim = { ledger.claimed($0) }
+    }
+
+    package func begin(_ cluster: SimulatedCluster) {
+        self.cluster = cluster
+        clientsHost = cluster.machines.count
+        clientsLoop = SimulatedLoop(world, name: "clients", clock: SimulatedClock())
+        clientsLoop.ports = cluster.wires.ports
+        do {
+            clientsMedia = try MediaLoop(
+                loop: clientsLoop, bind: Wires.address(of: clientsHost, port: 9000), pipeBind: Wires.address(of: clientsHost, port: 9001),
+                certificate: SimulatedEdge.certificate, random: SeededRandom(seed: random.next()))
+        } catch { return world.fail(.nodeFailed, "the clients' media loop: \(error)") }
+        for room in 0..<Limits.rooms { clientsLoop.spawn { await self.open(room) } }
+        for number in 0..<Limits.clients {
+            let client = SimulatedClient("c\(number)", room: Int(random.next() % UInt64(Limits.rooms)), self)
+            clients.append(client)
+            let wait = Int64(random.next() % Limits.arrival)
+            clientsLoop.spawn {
+                try? await self.clientsLoop.sleep(for: .milliseconds(wait))
+                await client.live()
+            }
+        }
+        watchOwners()
+    }
+    private func open(_ room: Int) async {
+        while rooms[room] == nil, !isOver {
+            try? await clientsLoop.sleep(for: .milliseconds(Int64(100 + random.next() % 400)))
+            guard let life = anyEdge(random.next()), let edge = life.belongings as? SimulatedEdge else { continue }
+            let made = await ask(life, within: .seconds(5)) {
+                try await edge.service.createSession(CreateSession(title: "room \(room)", hostName: "host", maxParticipants: 100), caller: .anyone).room.id
+            }
+            if let made, rooms[room] == nil { rooms[room] = made }
+        }
+    }
+    /// Every so often: who believes to own what?
+    private func watchOwners() {
+        world.after(50_000_000) { [self] in
+            for life in living { for claim in life.system.heldClaims { ledger.holds(claim, in: life) } }
+            if !isOver { watchOwners() }
+        }
+    }
+
+    // MARK: Lives
+
+    package func prepare(_ life: Life) {
+        do { life.belongings = try SimulatedEdge(life, world) } catch { world.fail(.nodeFailed, "\(life.loop.name): \(error)") }
+    }
+    package func joined(_ life: Life) { living.append(life) }
+    package func stop(_ life: Life) async {
+        if let edge = life.belongings as? SimulatedEdge { await edge.edge.shutdown() }
+        await life.system.shutdown()
+    }
+    package func ended(_ life: Life, silently: Bool) {
+        living.removeAll { $0 === life }
+        // The kernel tells the clients of a killed process; those of a machine without power find out by its silence.
+        guard !silently else { return }
+        for client in clients {
+            guard let connection = client.connection, connection.life === life else { continue }
+            world.after(cluster.wires.delay(life.host, clientsHost), on: clientsLoop) { connection.end("connection reset") }
+        }
+    }
+    package func quiet() { isQuiet = true }
+    package func probe() {}
+
+    func anyEdge(_ draw: UInt64) -> Life? { living.isEmpty ? nil : living[Int(draw % UInt64(living.count))] }
+    func isCut(_ life: Life) -> Bool { cluster.wires.isCut(life.host, clientsHost) || cluster.wires.isCut(clientsHost, life.host) }
+
+    /// Runs `body` at an edge on behalf of a client, there and back over the network. - Returns: nil when it failed or did not answer.
+    func ask<T: Sendable>(_ life: Life, within limit: Duration, _ body: @escaping @Sendable () async throws -> T) async -> T? {
+        let once = OneAnswer<T>(), wires = cluster.wires, loop = clientsLoop!, host = clientsHost
+        return try? await withCheckedThrowingContinuation { continuation in
+            once.open(continuation)
+            let timer = loop.schedule(after: limit) { once.answer(.failure(DeadlineExceeded(after: limit))) }
+            once.atEnd { loop.run { timer.cancel() } }
+            wires.world.after(wires.delay(host, life.host)) {
+                guard !wires.isCut(host, life.host) else { return }
+                life.loop.spawn {
+                    let result: Result<T, any Error>
+                    do { result = .success(try await body()) } catch { result = .failure(error) }
+                    wires.world.after(wires.delay(life.host, host), on: loop) { once.answer(result) }
+                }
+            }
+        }
+    }
+
+    // MARK: The end
+
+    package func check() {
+        defer { isOver = true }
+        let names = Set(living.map(\.name))
+        for life in living {
+            let seen = Set(life.system.members().map(\.name))
+            if seen != names { return world.fail(.healed, "\(life.loop.name) sees \(seen.sorted()); up are \(names.sorted())") }
+        }
+        for client in clients where !client.isInside { return world.fail(.member, "\(client.name) is in no room when all is quiet") }
+        for room in 0..<Limits.rooms { compare(room) }
+    }
+    private func compare(_ room: Int) {
+        let inside = clients.filter { $0.room == room }
+        let truth = Set(inside.compactMap(\.participant))
+        for client in inside {
+            let missing = truth.subtracting(client.view.participants), extra = client.view.participants.subtracting(truth)
+            if !missing.isEmpty || !extra.isEmpty {
+                return world.fail(.roster, "\(client.name) in room \(room) at \(client.connection?.life.loop.name ?? "-") misses \(names(missing)) and still sees \(extra.count) who left")
+            }
+        }
+        let published = inside.reduce(into: Set<TrackID>()) { $0.formUnion($1.mediaSide?.published ?? []) }
+        for client in inside {
+            let seen = Set(client.view.publications.keys)
+            if seen != published {
+                return world.fail(.roster, "\(client.name) in room \(room) misses tracks \(published.subtracting(seen).sorted()) and still sees \(seen.subtracting(published).sorted())")
+            }
+        }
+    }
+    private func names(_ ids: Set<ParticipantID>) -> String { clients.filter { $0.participant.map(ids.contains) ?? false }.map(\.name).sorted().joined(separator: " ") }
+}
