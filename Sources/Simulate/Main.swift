@@ -44,7 +44,7 @@ import Simulation
         }
     }
     private static func trace(_ options: Options) -> Bool {
-        let result = Simulation.run(options.seed, parameters: options.parameters, protections: options.protections, tracing: true)
+        let result = Simulation.run(options.seed, parameters: options.parameters, protections: options.protections, traceLines: options.lines)
         for line in result.lines { print(line) }
         print("seed \(result.seed) \(result.scenario.rawValue), \(result.nodes) nodes, \(result.items) steps, trace \(result.hash)\n\(result.summary)")
         guard let violation = result.violation else { return true }
@@ -70,7 +70,7 @@ import Simulation
     /// The seed again, with its lines: the same run.
     private static func show(_ failure: SeedLine, _ options: Options) {
         guard failure.microseconds > 0 else { return }
-        let result = Simulation.run(failure.seed, parameters: options.parameters, protections: options.protections, tracing: true)
+        let result = Simulation.run(failure.seed, parameters: options.parameters, protections: options.protections, traceLines: World.Limits.traceLines)
         print("last lines of seed \(failure.seed):")
         for line in result.lines.suffix(40) { print("  \(line)") }
         print("again: ops/simulate --seed \(failure.seed)\(options.parameters.scenario.map { " --scenario \($0.rawValue)" } ?? "")\(options.withoutNames.map { " --without \($0)" }.joined()) --trace")

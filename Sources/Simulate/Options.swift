@@ -13,7 +13,7 @@ struct Options {
           --scenario NAME     what runs on the cluster: \(ScenarioKind.allCases.map(\.rawValue).joined(separator: ", ")) (by turns, unless named)
           --without NAME      switch one protection off: \(Protections.names.map(\.0).joined(separator: ", "))
           --mutations         switch each protection off in turn and look for the first seed that notices
-          --trace             one seed, once, with its last \(World.Limits.traceLines) lines
+          --trace             one seed, once, with its last lines; --lines N: how many (\(World.Limits.traceLines))
           --nodes N --faults N --kinds A,B  another plan than the seed's own
         Kinds of faults: \(FaultKind.allCases.map(\.rawValue).joined(separator: ", "))
         """
@@ -22,6 +22,7 @@ struct Options {
     var seed: UInt64 = 1
     var runs: UInt64 = 1
     var jobs = 2
+    var lines = World.Limits.traceLines
     var seconds: Int64?
     var without: Protections = []
     var withoutNames: [String] = []
@@ -47,6 +48,8 @@ struct Options {
             case "--runs": runs = try number(word)
             case "--jobs": jobs = max(1, min(64, Int(clamping: try number(word))))
             case "--seconds": seconds = Int64(clamping: try number(word))
+            case "--lines": lines = max(1, Int(clamping: try number(word)))
+            case "--help": throw Mistake(text: "")
             case "--nodes": parameters.nodes = Int(clamping: try number(word))
             case "--faults": parameters.faults = Int(clamping: try number(word))
             case "--kinds": parameters.kinds = try Self.kinds(try value(word))

@@ -85,7 +85,7 @@ final class Wiretap: @unchecked Sendable {
             try await a.call {
                 for stream in [1, 1, 2] as [UInt32] { packet.withUnsafeBytes { a.sendPipe($0, isRTCP: false, stream: stream, receivedAt: 0, to: pipeA.value!.index) } }
             }
-            let datagrams = try await wiretap.take(3, loop: a.loop)
+            let datagrams = try await wiretap.take(3, loop: a.uvLoop)
             #expect(datagrams.allSatisfy { $0.count == packet.count + PipePacket.overhead && $0[0] == PipePacket.magic })
             // Encrypted: the payload is nowhere to be seen.
             #expect(!datagrams[0].indices.contains { datagrams[0][$0...].starts(with: [1, 2, 3, 4]) })

@@ -36,10 +36,10 @@ package enum Simulation {
         package static let probeAfter: Int64 = 15
     }
     /// Runs a seed once.
-    package static func run(_ seed: UInt64, parameters: PlanParameters = PlanParameters(), protections: Protections = .all, tracing: Bool = false) -> SeedResult {
+    package static func run(_ seed: UInt64, parameters: PlanParameters = PlanParameters(), protections: Protections = .all, traceLines: Int = 0) -> SeedResult {
         let kind = parameters.scenario ?? ScenarioKind.of(seed)
         let plan = FaultPlan(seed: seed, parameters: parameters)
-        let world = World(seed: seed, tracing: tracing)
+        let world = World(seed: seed, traceLines: traceLines)
         let cluster = SimulatedCluster(world, plan: plan, protections: protections) { kind.make($0, $1) }
         let injector = FaultInjector(cluster, plan)
         // A world is never taken apart: dead processes' tasks hang in it.

@@ -6,11 +6,12 @@ import Primitives
 /// Bytes of links do not enter it: TLS draws its randomness from the system. Their order and times do.
 package struct Trace: Sendable {
     package private(set) var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-    private let keepsLines: Bool
+    /// How many lines are kept.
+    private let bound: Int
     private var lines: [String] = []
     private var oldest = 0
 
-    init(keepsLines: Bool) { self.keepsLines = keepsLines }
+    init(lines bound: Int) { self.bound = bound }
 
     mutating func add(_ a: UInt64, _ b: UInt64, at time: Int64) {
         mix(UInt64(bitPattern: time))
@@ -20,11 +21,11 @@ package struct Trace: Sendable {
     mutating func say(_ time: Int64, _ line: String) {
         mix(UInt64(bitPattern: time))
         mix(StableHash.fnv1a(line.utf8))
-        guard keepsLines else { return }
+        guard bound > 0 else { return }
         let text = "\(Self.seconds(time))  \(line)"
-        if lines.count < World.Limits.traceLines { lines.append(text) } else {
+        if lines.count < bound { lines.append(text) } else {
             lines[oldest] = text
-            oldest = (oldest + 1) % World.Limits.traceLines
+            oldest = (oldest + 1) % bound
         }
     }
     private mutating func mix(_ word: UInt64) { hash = (hash.rotated(by: 23) ^ word) &* 0x9E37_79B9_7F4A_7C15 }

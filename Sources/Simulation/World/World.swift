@@ -10,7 +10,7 @@ package final class World: @unchecked Sendable {
     package enum Limits {
         /// Items at one instant of virtual time; more means that time stands still.
         package static let itemsPerInstant = 400_000
-        /// Lines kept of a trace.
+        /// Lines kept of a trace, unless more are asked for.
         package static let traceLines = 400
     }
     /// Nanoseconds since the simulation began.
@@ -32,10 +32,10 @@ package final class World: @unchecked Sendable {
     /// What dead loops were to do: kept, since a continuation that is thrown away complains.
     private var graveyard: [Work] = []
 
-    /// - Parameter tracing: keep lines to show; costs time, changes nothing else.
-    package init(seed: UInt64, tracing: Bool = false) {
+    /// - Parameter traceLines: how many lines to keep to show; costs time, changes nothing else.
+    package init(seed: UInt64, traceLines: Int = 0) {
         self.seed = seed
-        trace = Trace(keepsLines: tracing)
+        trace = Trace(lines: traceLines)
         stage = SimulatedLoop(self, name: "world", clock: SimulatedClock())
     }
 
