@@ -66,6 +66,7 @@ package distributed actor Participant {
         lastHeard = context.loop.now
         lastTouch = context.loop.now
         view = RoomView(room: room, node: context.system.node)
+        view.protections = context.system.configuration.protections
     }
 
     var room: Room { context.room(roomID) }

@@ -24,6 +24,7 @@ package distributed actor Room {
         actorSystem = context.system
         self.context = context
         core = RoomCore(record: record, node: context.system.node, epoch: claim.epoch, now: context.loop.now)
+        core.protections = context.system.configuration.protections
     }
 
     /// Activation under a fresh claim.

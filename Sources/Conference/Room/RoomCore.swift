@@ -36,6 +36,7 @@ package struct RoomCore {
     package let record: RoomRecord
     package let node: NodeName
     package let epoch: Epoch
+    package var protections = Protections.all
     package private(set) var sequence: UInt64 = 0
     package private(set) var members: [ParticipantID: Member] = [:]
     package private(set) var publications: [TrackID: Publication] = [:]
@@ -106,7 +107,7 @@ package struct RoomCore {
 
     /// - Returns: nothing when the attachment is not the member's newest: a late word of an old edge.
     package mutating func leave(_ id: ParticipantID, attachment: UInt64?, reason: LeaveReason, now: Instant, wall: WallTime) -> [RoomEvent] {
-        guard let member = members[id], attachment == nil || attachment == member.attachment else { return [] }
+        guard let member = members[id], attachment == nil || attachment == member.attachment || !protections.contains(.attachmentCheck) else { return [] }
         var events: [RoomEvent] = []
         for track in publications.values.filter({ $0.info.participantID == id }).map(\.info.trackID).sorted() {
             events += removePublication(track, wall: wall).map(\.0)
@@ -223,7 +224,7 @@ package struct RoomCore {
     @discardableResult
     private func check(_ id: ParticipantID, _ attachment: UInt64) throws -> Member {
         guard let member = members[id] else { throw ServiceError(.notFound, code: "unknown_participant", message: "this room does not know the participant; attach again") }
-        guard member.attachment == attachment else { throw ServiceError(.conflict, code: "attachment_superseded", message: "a newer connection of this participant took its place") }
+        guard member.attachment == attachment || !protections.contains(.attachmentCheck) else { throw ServiceError(.conflict, code: "attachment_superseded", message: "a newer connection of this participant took its place") }
         return member
     }
 

@@ -43,13 +43,52 @@ extension StoreAccess: LeaseStore {
             return .taken(taken)
         }
     }
-    package func releaseClaim(_ claim: Claim) async throws {
+    package func releaseClaim(_ claim: Claim) async throws { try await releaseClaims([claim]) }
+
+    // MARK: Many at once, and the end of a life
+
+    package func takeClaims(_ stored: [Claim], by node: NodeName, incarnation: Incarnation) async throws -> [Claim] {
         let database = database
-        try await database.perform("releaseClaim", from: host, writes: true) { (rows) throws(StoreError) in
-            let identity = SimulatedDatabase.Identity(kind: claim.kind, key: claim.key)
-            guard rows.claims[identity]?.epoch == claim.epoch else { return }
-            rows.claims[identity]?.isReleased = true
-            database.noteClaim(rows.claims[identity]!)
+        return try await database.perform("takeClaims", from: host, writes: true) { (rows) throws(StoreError) in
+            stored.compactMap { claim in
+                let identity = SimulatedDatabase.Identity(kind: claim.kind, key: claim.key)
+                guard rows.claims[identity]?.epoch == claim.epoch || !database.comparesClaims else { return nil }
+                let taken = Claim(kind: claim.kind, key: claim.key, node: node, incarnation: incarnation, epoch: claim.epoch.next)
+                rows.claims[identity] = taken
+                database.noteClaim(taken)
+                return taken
+            }
+        }
+    }
+    package func releaseClaims(_ claims: [Claim]) async throws {
+        let database = database
+        try await database.perform("releaseClaims", from: host, writes: true) { (rows) throws(StoreError) in
+            for claim in claims {
+                let identity = SimulatedDatabase.Identity(kind: claim.kind, key: claim.key)
+                guard rows.claims[identity]?.epoch == claim.epoch else { continue }
+                rows.claims[identity]?.isReleased = true
+                database.noteClaim(rows.claims[identity]!)
+            }
+        }
+    }
+    package func claims(of node: NodeName, incarnation: Incarnation) async throws -> [Claim] {
+        try await database.perform("claimsOf", from: host, writes: false) { (rows) throws(StoreError) in
+            Self.ordered(rows.claims.values.filter { $0.node == node && $0.incarnation == incarnation && !$0.isReleased })
+        }
+    }
+    package func orphans(kinds: [String], limit: Int) async throws -> [Claim] {
+        try await database.perform("orphans", from: host, writes: false) { (rows) throws(StoreError) in
+            let all = rows.claims.values.filter { !$0.isReleased && kinds.contains($0.kind) && rows.nodes[$0.node]?.incarnation != $0.incarnation }
+            return Array(Self.ordered(all).prefix(limit))
+        }
+    }
+    private static func ordered(_ claims: [Claim]) -> [Claim] { claims.sorted { ($0.kind, $0.key) < ($1.kind, $1.key) } }
+    package func retireNode(_ node: NodeName, incarnation: Incarnation, counter: UInt64?) async throws -> Bool {
+        try await database.perform("retireNode", from: host, writes: true) { (rows) throws(StoreError) in
+            guard let row = rows.nodes[node], row.incarnation <= incarnation else { return true }
+            guard row.incarnation == incarnation, counter == nil || counter == row.counter else { return false }
+            rows.nodes[node] = NodeLease(node: node, incarnation: Incarnation(incarnation.rawValue + 1), counter: 0)
+            return true
         }
     }
 }

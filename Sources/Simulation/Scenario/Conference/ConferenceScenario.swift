@@ -10,6 +10,9 @@ package final class ConferenceScenario: Scenario, @unchecked Sendable {
     package enum Limits {
         package static let rooms = 20
         package static let clients = 200
+        /// Of these, so many have media, in the first rooms.
+        package static let clientsWithMedia = 24
+        package static let roomsWithMedia = 6
         /// Milliseconds over which clients come.
         package static let arrival: UInt64 = 7000
     }
@@ -48,7 +51,9 @@ package final class ConferenceScenario: Scenario, @unchecked Sendable {
         } catch { return world.fail(.nodeFailed, "the clients' media loop: \(error)") }
         for room in 0..<Limits.rooms { clientsLoop.spawn { await self.open(room) } }
         for number in 0..<Limits.clients {
-            let client = SimulatedClient("c\(number)", room: Int(random.next() % UInt64(Limits.rooms)), self)
+            let hasMedia = number < Limits.clientsWithMedia
+            let room = hasMedia ? number % Limits.roomsWithMedia : Int(random.next() % UInt64(Limits.rooms))
+            let client = SimulatedClient("c\(number)", room: room, hasMedia: hasMedia, self)
             clients.append(client)
             let wait = Int64(random.next() % Limits.arrival)
             clientsLoop.spawn {

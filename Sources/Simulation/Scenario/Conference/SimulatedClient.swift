@@ -15,12 +15,14 @@ final class SimulatedClient: @unchecked Sendable {
         /// An edge's answer to one request: the Room's patience and one call more.
         static let answer: Int64 = 22_000_000_000
         /// Milliseconds between two deeds.
-        static let pause: ClosedRange<Int64> = 800...9000
+        static let pause: ClosedRange<Int64> = 1000...11_000
         static let goneFor: ClosedRange<Int64> = 50...4000
     }
     let name: String
     let scenario: ConferenceScenario
     let room: Int
+    /// Whether it opens a PeerConnection; most only signal.
+    let hasMedia: Bool
     private let random: SeededRandom
     private var loop: SimulatedLoop { scenario.clientsLoop }
     private var world: World { scenario.world }
@@ -34,7 +36,8 @@ final class SimulatedClient: @unchecked Sendable {
     private(set) var mediaSide: ClientMedia?
     private(set) var connects = 0
 
-    init(_ name: String, room: Int, _ scenario: ConferenceScenario) {
+    init(_ name: String, room: Int, hasMedia: Bool, _ scenario: ConferenceScenario) {
+        self.hasMedia = hasMedia
         self.name = name
         self.room = room
         self.scenario = scenario
@@ -64,8 +67,8 @@ final class SimulatedClient: @unchecked Sendable {
         connection = made
         made.onMessage = { [unowned self] in hear($0, on: made) }
         made.onClose = { [unowned self] in lost(made, $0) }
-        let isAttached = await scenario.ask(life, within: Limits.attach) {
-            let session = try await edge.service.attach(made, room: roomID, participant: participant, caller: .token(of: participant, in: roomID), autoSubscribe: true)
+        let isAttached = await scenario.ask(life, within: Limits.attach) { [hasMedia] in
+            let session = try await edge.service.attach(made, room: roomID, participant: participant, caller: .token(of: participant, in: roomID), autoSubscribe: hasMedia)
             made.attached(session)
             return true
         }
@@ -135,7 +138,7 @@ final class SimulatedClient: @unchecked Sendable {
             view.welcome(welcome)
             isInside = true
             world.note(0xE1C0, welcome.sequence)
-            mediaSide = ClientMedia(self, random)
+            if hasMedia { mediaSide = ClientMedia(self, random) }
             mediaSide?.welcomed()
         case .event(let event):
             world.note(0xE0E0, event.sequence << 16 ^ event.epoch.rawValue)
