@@ -45,7 +45,7 @@ final class CallRouter: @unchecked Sendable {
     }
     /// Hands a call to the link of `node`. - Parameter incarnation: nil where any life of the node will do.
     func send(_ call: OutgoingCall, to node: NodeName, _ incarnation: Incarnation?) {
-        guard let link = system.links.link(to: node), let peer = link.peer, incarnation.map(peer.answers) ?? true || !system.checks(.incarnationCheck) else { return finished(call, .notExecuted(.unreachable)) }
+        guard let link = system.links.link(to: node), let peer = link.peer, (incarnation.map(peer.answers) ?? true) || !system.checks(.incarnationCheck) else { return finished(call, .notExecuted(.unreachable)) }
         link.send(call)
     }
     /// A call of this node to be executed on this node.

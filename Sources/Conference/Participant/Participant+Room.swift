@@ -11,6 +11,8 @@ extension Participant {
             participant: info, edge: id, number: attachment,
             publications: published.values.sorted { $0.info.trackID < $1.info.trackID },
             known: view.epoch == .none ? nil : view.asSnapshot))
+        // A Room that was overtaken without having noticed: what it says is of the past.
+        guard snapshot.epoch >= view.epoch || !view.protections.contains(.epochCheck) else { throw ClusterError.notExecuted(.unsettled) }
         let first = view.epoch == .none
         attachment = snapshot.attachment
         attached = true
@@ -50,6 +52,15 @@ extension Participant {
             } catch let error as ServiceError where error.code == "unknown_participant" && context.loop.now < deadline && !finished {
                 await attachAgain()
             }
+        }
+    }
+
+    /// As `ask`, for what the Room must know about our tracks: where it stays unknown whether it does, we attach again, and
+    /// that says all of them.
+    func tellTracks(_ call: (Room) async throws -> Void) async throws {
+        do { try await ask(call) } catch {
+            if error is ClusterError { enqueue(.roomLost) }
+            throw error
         }
     }
 
