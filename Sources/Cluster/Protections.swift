@@ -37,3 +37,8 @@ package struct Protections: OptionSet, Sendable {
     ]
     package static func named(_ name: String) -> Protections? { names.first { $0.0 == name }?.1 }
 }
+
+extension ClusterSystem {
+    /// Whether a protection is on.
+    func checks(_ protection: Protections) -> Bool { configuration.protections.contains(protection) }
+}

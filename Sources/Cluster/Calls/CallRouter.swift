@@ -45,9 +45,7 @@ final class CallRouter: @unchecked Sendable {
     }
     /// Hands a call to the link of `node`. - Parameter incarnation: nil where any life of the node will do.
     func send(_ call: OutgoingCall, to node: NodeName, _ incarnation: Incarnation?) {
-        guard let link = system.links.link(to: node), let peer = link.peer, incarnation.map(peer.answers) ?? true || !system.configuration.protections.contains(.incarnationCheck) else {
-            return finished(call, .notExecuted(.unreachable))
-        }
+        guard let link = system.links.link(to: node), let peer = link.peer, (incarnation.map(peer.answers) ?? true) || !system.checks(.incarnationCheck) else { return finished(call, .notExecuted(.unreachable)) }
         link.send(call)
     }
     /// A call of this node to be executed on this node.
@@ -86,7 +84,7 @@ final class CallRouter: @unchecked Sendable {
             guard !call.isOperators else { return refuse(call) }
             system.virtuals.arrive(call, VirtualIdentity(kind: kind, key: key))
         case .instance(let node, let incarnation, let number, _):
-            guard node == system.node, system.isMine(incarnation) || !system.configuration.protections.contains(.incarnationCheck) else { return call.finish(.notExecuted(.unknownActor)) }
+            guard node == system.node, system.isMine(incarnation) || !system.checks(.incarnationCheck) else { return call.finish(.notExecuted(.unknownActor)) }
             execute(call, number: number)
         case .service(let node, let name):
             guard node == system.node || (call.isOperators && node.rawValue.isEmpty) else { return call.finish(.notExecuted(.unknownActor)) }

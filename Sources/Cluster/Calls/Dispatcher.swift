@@ -11,7 +11,7 @@ struct Dispatcher: Sendable {
     /// On the control loop. `finish` of the call is called there.
     func run(_ call: IncomingCall, on actor: any DistributedActor, allowed: TargetTable, system: ClusterSystem) {
         guard allowed.allows(call.method) else { return call.finish(.notExecuted(.unknownTarget)) }
-        guard !call.isStale(now: loop.now) || !system.configuration.protections.contains(.expiryCheck) else { return call.finish(.notExecuted(.deadline)) }
+        guard !call.isStale(now: loop.now) || !system.checks(.expiryCheck) else { return call.finish(.notExecuted(.deadline)) }
         call.origin?.mayHaveRun = true
         let loop = loop
         let identity = call.identity

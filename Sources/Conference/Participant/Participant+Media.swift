@@ -90,7 +90,7 @@ extension Participant {
         self.media?.inbound[section.mid] = track
         published[track] = publication
         let me = info.id
-        try await ask { try await $0.publish(publication, by: me, attachment: self.attachment) }
+        try await tellTracks { try await $0.publish(publication, by: me, attachment: self.attachment) }
     }
 
     func unpublish(_ track: TrackID) async throws {
@@ -98,7 +98,7 @@ extension Participant {
         if let mid = media?.inbound.first(where: { $0.value == track })?.key { media?.inbound[mid] = nil }
         await media?.router.local { $0.unpublish(track, attachment: publication.attachment) }
         let me = info.id
-        try await ask { try await $0.unpublish(track, by: me, attachment: self.attachment) }
+        try await tellTracks { try await $0.unpublish(track, by: me, attachment: self.attachment) }
     }
 
     /// The Room's decision about a track of ours: a muted track's packets stop at this Router.
@@ -220,7 +220,7 @@ extension Participant {
             for track in tracks {
                 published[track] = nil
                 let me = info.id
-                try? await ask { try await $0.unpublish(track, by: me, attachment: self.attachment) }
+                try? await tellTracks { try await $0.unpublish(track, by: me, attachment: self.attachment) }
             }
             if autoSubscribe { await subscribe(to: view.publications.keys.filter { view.publications[$0]?.info.participantID != info.id }.sorted()) }
         }

@@ -12,6 +12,8 @@ extension Participant {
             participant: info, edge: id, number: attachment,
             publications: published.values.sorted { $0.info.trackID < $1.info.trackID },
             known: view.epoch == .none ? nil : view.asSnapshot, resume: resume))
+        // A Room that was overtaken without having noticed: what it says is of the past.
+        guard grant.snapshot.epoch >= view.epoch || !view.protections.contains(.epochCheck) else { throw ClusterError.notExecuted(.unsettled) }
         let first = view.epoch == .none
         attachment = grant.snapshot.attachment
         attached = true
@@ -56,6 +58,15 @@ extension Participant {
                 begin(on: context.loop) { await $0.superseded() }
                 throw error
             }
+        }
+    }
+
+    /// As `ask`, for what the Room must know about our tracks: where it stays unknown whether it does, we attach again, and
+    /// that says all of them.
+    func tellTracks(_ call: (Room) async throws -> Void) async throws {
+        do { try await ask(call) } catch {
+            if error is ClusterError { enqueue(.roomLost) }
+            throw error
         }
     }
 

@@ -134,8 +134,10 @@ package distributed actor Room {
     package distributed func snapshot() -> RoomSnapshot { core.snapshot() }
 
     /// An edge's question whether its attachment still stands. - Returns: false when it should attach again.
+    /// One whose outbox was given up gets no events any more, so it does not stand either.
     package distributed func touch(_ participant: ParticipantID, attachment: UInt64) -> Bool {
-        core.members[participant]?.attachment == attachment && core.members[participant]?.edge != nil
+        guard let member = core.members[participant], let edge = member.edge, let outbox = outboxes[edge] else { return false }
+        return member.attachment == attachment && !outbox.closing
     }
 
     package distributed func end() async throws {

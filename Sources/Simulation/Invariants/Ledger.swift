@@ -55,7 +55,7 @@ package final class Ledger: @unchecked Sendable {
     }
     /// A life believes to hold a claim.
     package func holds(_ claim: Claim, in life: Life) {
-        let key = "\(claim.kind)/\(claim.key)", owner = Owner(node: life.name, incarnation: life.system.incarnation)
+        let key = "\(claim.kind)/\(claim.key)", owner = Owner(node: life.name, incarnation: claim.incarnation)
         if let other = owners.updateValue(owner, forKey: Identity(key: key, epoch: claim.epoch)), other != owner {
             world.fail(.oneOwner, "\(key) is held by \(owner.node) and by \(other.node), both under epoch \(claim.epoch.rawValue)")
         }

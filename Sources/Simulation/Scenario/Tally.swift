@@ -59,8 +59,8 @@ package distributed actor Bell {
     /// - Parameter meant: the life the caller means.
     package distributed func ring(_ call: UInt64, meant: Incarnation) {
         ledger.executed(call, at: actorSystem.node)
-        if meant != actorSystem.incarnation {
-            world.fail(.executedOnce, "a call to incarnation \(meant.rawValue) of \(actorSystem.node) runs in \(actorSystem.incarnation.rawValue)")
+        if meant != id.incarnation {
+            world.fail(.executedOnce, "a call to an actor of incarnation \(meant.rawValue) of \(actorSystem.node) runs on one of \(id.incarnation.rawValue)")
         }
     }
 }

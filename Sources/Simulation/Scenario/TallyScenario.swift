@@ -40,7 +40,7 @@ package final class TallyScenario: Scenario, @unchecked Sendable {
         let bell = Bell(life.system, ledger, world)
         life.belongings = bell
         if bells.count >= Limits.addresses { bells.removeFirst() }
-        bells.append((bell.id, life.system.incarnation))
+        bells.append((bell.id, bell.id.incarnation))
         for caller in 0..<Limits.callersPerLife {
             let random = SeededRandom(seed: world.random("caller \(life.loop.name) \(caller)").state)
             life.loop.spawn { await self.callForever(life, random) }
