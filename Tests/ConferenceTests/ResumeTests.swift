@@ -142,4 +142,27 @@ import Testing
         #expect { try core.attach(back("ada", number: 1, epoch: 1), now: start + RoomCore.Limits.recoveryWindow, wall: Self.wall) } throws: { ($0 as? ServiceError)?.code == "unknown_session" }
         #expect(try core.attach(back("ada", number: 1, epoch: 1), now: start + .seconds(5), wall: Self.wall).events.isEmpty)
     }
+
+    // MARK: A room that moves
+
+    @Test func aMovedRoomRemembersEverything() throws {
+        var (core, ada, known) = try room()
+        _ = try core.attach(back("ada", number: ada, role: .host, attempt: 4, move: true), now: start, wall: Self.wall)
+        core.nodeDown("n2", now: start)
+        _ = core.recordingChanged(RecordingStatus(recordingID: "RC", roomID: "R_1", state: .recording), wall: Self.wall)
+        let bytes = try CBOREncoder.encode(core.state(now: start + .seconds(1)))
+        // Another node, whose clock shows something else.
+        let there = Instant(nanoseconds: 77_000_000_000_000)
+        var moved = RoomCore(try CBORDecoder.decode(RoomState.self, from: bytes), node: "n9", epoch: Epoch(2), now: there)
+        #expect(moved.snapshot().participants == core.snapshot().participants && moved.snapshot().publications == core.snapshot().publications)
+        #expect(moved.sequence == core.sequence && moved.recording == core.recording && moved.epoch == Epoch(2) && moved.snapshot().node == "n9")
+        #expect { try moved.attach(back("ada", number: ada, attempt: 4), now: there, wall: Self.wall) } throws: { ($0 as? ServiceError)?.code == "attachment_superseded" }
+        #expect { try moved.attach(back("cy", number: 1), now: there, wall: Self.wall) } throws: { ($0 as? ServiceError)?.code == "unknown_session" }
+        #expect(moved.handleTimeout(now: there + RoomCore.Limits.recoveryWindow - .milliseconds(1_001), wall: Self.wall).isEmpty)
+        let due = moved.handleTimeout(now: there + RoomCore.Limits.recoveryWindow - .seconds(1), wall: Self.wall)
+        #expect(due.map(\.kind) == [.participantLeft("ben", .nodeLost)] && due.map(\.sequence) == [core.sequence + 1] && due.map(\.epoch) == [Epoch(2)])
+        let returned = try moved.attach(back("ada", number: ada, epoch: 1, lastSeen: known.sequence, attempt: 5), now: there, wall: Self.wall).grant
+        #expect(returned.missed?.map(\.sequence) == Array((known.sequence + 1)...moved.sequence))
+        #expect(returned.snapshot.attachment > known.attachment)
+    }
 }

@@ -76,7 +76,7 @@ extension Participant {
             guard view.apply(event, publication) else { return }
             await tell(event, publication)
         case .refreshed(let snapshot):
-            guard snapshot.epoch == view.epoch, snapshot.sequence >= view.sequence else { return }
+            guard snapshot.epoch > view.epoch || snapshot.epoch == view.epoch && snapshot.sequence >= view.sequence else { return }
             for (event, publication) in view.replace(by: snapshot, at: context.loop.wall) { await tell(event, publication) }
         case .relay(let signal):
             switch signal.kind {

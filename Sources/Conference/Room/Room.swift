@@ -13,23 +13,25 @@ package distributed actor Room {
 
     package nonisolated var unownedExecutor: UnownedSerialExecutor { actorSystem.executor(of: id) }
 
-    private let context: ConferenceContext
-    private var core: RoomCore
-    private var outboxes: [ActorAddress: Outbox] = [:]
+    let context: ConferenceContext
+    var core: RoomCore
+    var outboxes: [ActorAddress: Outbox] = [:]
     /// Recording actors that follow this room's events.
-    private var followers: Set<ActorAddress> = []
+    var followers: Set<ActorAddress> = []
     private var ticking = false
     /// When the Recording actor last presented itself.
     private var recordingHeardAt: Instant
     private var isWakingRecording = false
     /// The node may not decide: whoever asks is told to try again, here or where the room is then.
     private var isFrozen = false
+    /// Its state was taken to go along to another node (Room+Moving).
+    var isMoving = false
 
-    package init(context: ConferenceContext, record: RoomRecord, claim: Claim) {
+    init(context: ConferenceContext, core: RoomCore) {
         actorSystem = context.system
         self.context = context
-        core = RoomCore(record: record, node: context.system.node, epoch: claim.epoch, now: context.loop.now)
-        core.protections = context.system.configuration.protections
+        self.core = core
+        self.core.protections = context.system.configuration.protections
         recordingHeardAt = context.loop.now
     }
 
@@ -38,7 +40,7 @@ package distributed actor Room {
         guard let record = try await context.rooms.room(RoomID(key)) else {
             throw ServiceError(.notFound, code: "unknown_room", message: "no room has this id; create one with POST /api/v1/sessions/create")
         }
-        let room = Room(context: context, record: record, claim: claim)
+        let room = Room(context: context, core: RoomCore(record: record, node: context.system.node, epoch: claim.epoch, now: context.loop.now))
         await room.local { $0.live() }
         return room
     }
@@ -225,7 +227,7 @@ package distributed actor Room {
     private func tickForever() async {
         while ticking {
             try? await context.loop.sleep(for: .milliseconds(500))
-            guard !isFrozen else { continue }
+            guard !isFrozen, !isMoving else { continue }
             broadcast(core.handleTimeout(now: context.loop.now, wall: context.loop.wall))
             if context.loop.now - recordingHeardAt > Recording.Limits.followRoom * 2 { wakeRecording() }
             switch core.idle(now: context.loop.now) {
@@ -275,7 +277,7 @@ package distributed actor Room {
         outboxes[edge]?.closing = true
     }
 
-    private func send(_ delivery: RoomDelivery, to address: ActorAddress) {
+    func send(_ delivery: RoomDelivery, to address: ActorAddress) {
         guard let outbox = outboxes[address], !outbox.closing else { return }
         guard outbox.queue.push(delivery) else {
             // An edge that takes nothing for so long cannot be kept consistent: it attaches again when it wakes.
@@ -286,7 +288,10 @@ package distributed actor Room {
             }
             return
         }
-        guard !outbox.pumping else { return }
+        resumePump(address)
+    }
+    func resumePump(_ address: ActorAddress) {
+        guard let outbox = outboxes[address], outbox.hasWork, !outbox.pumping, !isMoving else { return }
         outbox.pumping = true
         begin(on: context.loop) { await $0.pump(address) }
     }
@@ -295,7 +300,7 @@ package distributed actor Room {
     private func pump(_ address: ActorAddress) async {
         guard let outbox = outboxes[address] else { return }
         var failures = 0
-        while let batch = outbox.nextBatch() {
+        while !isMoving, let batch = outbox.nextBatch() {
             do {
                 try await outbox.target.deliver(batch, system: actorSystem)
                 outbox.delivered(batch.count)
@@ -307,6 +312,6 @@ package distributed actor Room {
             }
         }
         outbox.pumping = false
-        if outbox.closing || failures > 0, outboxes[address] === outbox { outboxes[address] = nil }
+        if !isMoving, outbox.closing || failures > 0, outboxes[address] === outbox { outboxes[address] = nil }
     }
 }

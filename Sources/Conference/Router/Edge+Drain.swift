@@ -62,9 +62,11 @@ extension Edge {
         }
         guard draining != nil else { return DrainProgress() }
         for participant in sessions {
-            let isAware = await participant.local { $0.features.contains(.move) }
-            if isAware { draining?.progress.cut += 1 } else { draining?.progress.cutUnaware += 1 }
-            await participant.local { await $0.cut() }
+            switch await participant.local({ await $0.cut() }) {
+            case .hadMoved: break   // counted as it went
+            case .aware: draining?.progress.cut += 1
+            case .unaware: draining?.progress.cutUnaware += 1
+            }
         }
         let progress = draining?.progress ?? DrainProgress()
         report?(progress)
@@ -107,5 +109,14 @@ extension Participant {
         return true
     }
     /// The drain's deadline.
-    func cut() async { await finish(handover == nil ? .draining : .moved, tellRoom: handover == nil && !features.contains(.resume)) }
+    func cut() async -> CutClient {
+        let isAware = features.contains(.move)
+        guard handover == nil else {
+            await finish(.moved, tellRoom: false)
+            return .hadMoved
+        }
+        await finish(.draining, tellRoom: !features.contains(.resume))
+        return isAware ? .aware : .unaware
+    }
 }
+enum CutClient: Sendable { case hadMoved, aware, unaware }
