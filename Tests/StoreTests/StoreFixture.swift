@@ -71,6 +71,16 @@ extension SQLStore {
     }
 }
 
+/// Runs `body` until the store answers. - Returns: its value and how often the store was away.
+func patiently<T>(_ body: () async throws -> T) async throws -> (T, away: Int) {
+    var away = 0
+    while true {
+        do { return (try await body(), away) } catch StoreError.away {
+            away += 1
+            try await Task.sleep(for: .milliseconds(10))
+        }
+    }
+}
 enum Sample {
     static let start = WallTime(seconds: 1_900_000_000)
     static func room(_ id: RoomID = "room-a", code: String = "abc-def", ended: WallTime? = nil) -> RoomRecord {
