@@ -68,7 +68,8 @@ import Testing
         await database.close()
     }
 
-    @Test func aRetiredLifeNeitherRenewsNorReturns() async throws {
+    @Test(arguments: Engine.here) func aRetiredLifeNeitherRenewsNorReturns(engine: Engine) async throws {
+        let database = try await TestDatabase(engine), store = database.store()
         let life = try await store.registerNode("node-1", proposed: Incarnation(7))
         _ = try await store.renewNode("node-1", incarnation: life)
         #expect(try await store.retireNode("node-1", incarnation: life, counter: 0) == false, "it has renewed since")
@@ -78,9 +79,10 @@ import Testing
         #expect(try await store.retireNode("node-1", incarnation: life, counter: nil), "it is over already")
         #expect(try await store.retireNode("node-9", incarnation: life, counter: nil), "nobody has heard of it")
         #expect(try await store.registerNode("node-1", proposed: Incarnation(7)) == Incarnation(9))
-        await store.close()
+        await database.close()
     }
-    @Test func orphansAreWhatLivesThatAreOverHold() async throws {
+    @Test(arguments: Engine.here) func orphansAreWhatLivesThatAreOverHold(engine: Engine) async throws {
+        let database = try await TestDatabase(engine), store = database.store()
         _ = try await store.registerNode("node-1", proposed: Incarnation(1))
         _ = try await store.registerNode("node-2", proposed: Incarnation(1))
         for key in ["a", "b", "c", "d"] { _ = try await store.takeClaim(kind: "room", key: key, by: "node-1", incarnation: Incarnation(1), expecting: .none) }
@@ -98,14 +100,22 @@ import Testing
         let taken = try await store.takeClaims(orphans, by: "node-2", incarnation: Incarnation(1))
         #expect(taken == ["a", "d"].map { Claim(kind: "room", key: $0, node: "node-2", incarnation: Incarnation(1), epoch: Epoch(2)) })
         #expect(try await store.takeClaims(orphans, by: "node-3", incarnation: Incarnation(1)) == [], "twice is once")
-        await store.close()
+        await database.close()
     }
-    @Test func votersChangeByCompareAndSet() async throws {
+    @Test(arguments: Engine.here) func votersChangeByCompareAndSetAndPinsAreReplaced(engine: Engine) async throws {
+        let database = try await TestDatabase(engine), store = database.store()
         #expect(try await store.voters() == VoterSet())
         #expect(try await store.setVoters(["b", "a"], expecting: 0) == VoterSet(version: 1, names: ["a", "b"]))
         #expect(try await store.setVoters(["c"], expecting: 0) == VoterSet(version: 1, names: ["a", "b"]))
+        #expect(try await store.setVoters(["c"], expecting: 5) == VoterSet(version: 1, names: ["a", "b"]))
         #expect(try await store.setVoters([], expecting: 1) == VoterSet(version: 2, names: []))
-        await store.close()
+        #expect(try await store.pin(kind: "room", key: "a") == nil)
+        try await store.setPin(kind: "room", key: "a", to: "node-1")
+        try await store.setPin(kind: "room", key: "a", to: "node-2")
+        #expect(try await store.pins() == [Pin(kind: "room", key: "a", node: "node-2")])
+        try await store.setPin(kind: "room", key: "a", to: nil)
+        #expect(try await store.pins() == [])
+        await database.close()
     }
 
     /// The simulator's store and this one must mean the same: the same calls, the same answers.
