@@ -25,7 +25,7 @@ extension Participant {
 
     func farewell(_ reason: String, on attachment: Attachment) {
         if attachment !== current { return drop(attachment) }
-        guard !isLeaving, !resumes || Self.final.contains(reason) else { return }
+        guard !isLeaving, !isMoving, !resumes || Self.final.contains(reason) else { return }
         note("the node said goodbye: \(reason)")
         isGone = true
     }

@@ -35,7 +35,9 @@ extension Participant {
                 try await attach()
                 context.log(.info, "room_reattached", ["room": roomID.rawValue, "epoch": "\(view.epoch.rawValue)", "host": view.node.rawValue])
                 return
-            } catch let error as ServiceError {
+            } catch let error as ServiceError where error.code == RoomCore.superseded.code {
+                return superseded()
+            } catch let error as ServiceError where error.kind != .unavailable {
                 return await finish(error.code == "room_ended" ? .ended : .replaced, tellRoom: false)
             } catch {
                 try? await context.loop.sleep(for: pause)
@@ -55,7 +57,7 @@ extension Participant {
             } catch let error as ServiceError where error.code == "unknown_participant" && context.loop.now < deadline && !finished {
                 await attachAgain()
             } catch let error as ServiceError where error.code == RoomCore.superseded.code {
-                begin(on: context.loop) { await $0.superseded() }
+                superseded()
                 throw error
             }
         }

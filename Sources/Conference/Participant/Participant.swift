@@ -25,6 +25,8 @@ package distributed actor Participant {
         package static let roomTouch = Duration.seconds(2)
         /// How long a client's request waits for a Room that is moving or coming back.
         package static let roomPatience = Duration.seconds(8)
+        /// How long an attachment that is known to be an old one waits to hear why.
+        package static let lastWord = Duration.seconds(1)
         /// Pause before a subscription whose publisher's node did not answer is tried again.
         package static let subscribeRetry = Duration.seconds(1)
     }
@@ -184,10 +186,14 @@ package distributed actor Participant {
         let goesOn = features.contains(.resume)
         await finish(handover == nil ? .shutdown : .moved, tellRoom: handover == nil && !goesOn)
     }
-    /// The Room knows a newer attachment of this client.
-    func superseded() async {
-        guard handover == nil else { return }
-        await finish(.replaced, tellRoom: false)
+    /// The Room knows a newer attachment of this client. Whether that one moved or took over is in the Room's word to this one, which
+    /// may wait in the queue behind what found it out.
+    func superseded() {
+        begin(on: context.loop) { participant in
+            try? await participant.context.loop.sleep(for: Limits.lastWord)
+            guard participant.handover == nil else { return }
+            await participant.finish(.replaced, tellRoom: false)
+        }
     }
     /// What lets the client go on anywhere.
     var session: SessionFacts {
