@@ -26,6 +26,8 @@ struct InboundTrackState {
     let streams: UnsafeMutablePointer<InboundStream>
     private(set) var streamCount: Int
     var readers = PointerList<OutboundStream>()
+    /// Readers of another source that are to go over to this one.
+    var waiting = PointerList<OutboundStream>()
     var isMuted = false
     /// Bit n: encoding n delivers packets.
     var active: UInt8 = 0
@@ -57,7 +59,10 @@ struct InboundTrackState {
         streams.deallocate()
         arrivals.deallocate()
         readers.deallocate()
+        waiting.deallocate()
     }
+    /// Somebody gets its packets, or is about to.
+    var isWanted: Bool { readers.count > 0 || waiting.count > 0 }
 
     var isPipe: Bool { if case .pipe = origin { true } else { false } }
     var pipeStream: UInt32 { if case .pipe(let id) = origin { id } else { 0 } }

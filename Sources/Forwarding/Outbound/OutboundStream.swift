@@ -14,7 +14,13 @@ struct OutboundStream {
     let handle: OutboundTrack
     let transport: TransportIndex
     let transportState: UnsafeMutablePointer<TransportState>
-    let track: UnsafeMutablePointer<InboundTrackState>
+    private(set) var track: UnsafeMutablePointer<InboundTrackState>
+    /// The source this stream is to go over to.
+    var upcoming: UpcomingSource?
+    /// The source before `track`, while it is there: it answers NACKs of what it sent.
+    var previous: UnsafeMutablePointer<InboundTrackState>?
+    /// The next splice is the first of a new source.
+    private(set) var isCrossing = false
     let kind: ForwardedPacket.Kind
     let streamID: UInt32
     /// Dense number on the transport; the RTX stream's is the next one.
@@ -140,24 +146,43 @@ struct OutboundStream {
     }
 
     private mutating func splice(_ packet: UnsafePointer<CachedPacket>, _ arrival: Arrival, before: UInt8, _ context: ForwardingContext) {
-        let streams = track.pointee.streams
+        let streams = track.pointee.streams, crossed = isCrossing
+        isCrossing = false
         guard let peer else { return }
-        let old = peer.pointee.encoding
-        let isSameLife = old != EncodingSelection.none && Int(old) < track.pointee.streamCount && streams[Int(old)].generation == peer.pointee.generation
         peer.pointee.splice(
-            packet, encoding: arrival.encoding, generation: arrival.generation, old: isSameLife ? streams[Int(old)].clock : nil,
-            new: streams[Int(arrival.encoding)].clock, now: context.now)
+            packet, encoding: arrival.encoding, generation: arrival.generation, old: sentClock(of: crossed ? previous : track, peer),
+            new: streams[Int(arrival.encoding)].clock, isOtherSource: crossed, now: context.now)
         // A key frame whose first packet came late (it was lost and repaired): what followed it waits in the cache.
         context.resends.pointee.catchUp(
             self.handle, encoding: arrival.encoding, after: arrival.number, through: streams[Int(arrival.encoding)].gate.highest)
     }
 
+    /// The clock of the encoding sent last, if it is still in the same life.
+    func sentClock(of source: UnsafeMutablePointer<InboundTrackState>?, _ peer: UnsafeMutablePointer<PeerStream>) -> ClockReference? {
+        let encoding = Int(peer.pointee.encoding)
+        guard let source, encoding < source.pointee.streamCount, source.pointee.streams[encoding].generation == peer.pointee.generation else { return nil }
+        return source.pointee.streams[encoding].clock
+    }
+
+    /// Everything from here on comes from the upcoming source, beginning with a key frame of it.
+    mutating func goOver() {
+        guard let next = upcoming else { return }
+        previous = track
+        track = next.track
+        selection = EncodingSelection(startsAnywhere: peer == nil)
+        _ = selection.retarget(active: track.pointee.active, preferred: next.selection.preferred)
+        passedReport = (EncodingSelection.none, 0)
+        isCrossing = true
+        upcoming = nil
+    }
+
     /// Sends a packet again that the peer asked for: by RTX where it was negotiated, else byte for byte.
     mutating func resend(_ sequence: UInt16, into target: UnsafeMutablePointer<ForwardedPacket>, _ context: ForwardingContext) -> Bool {
-        guard let peer, let sent = peer.pointee.history.find(sequence), !sent.pointee.isFiller, Int(sent.pointee.encoding) < track.pointee.streamCount,
+        guard let peer, let sent = peer.pointee.history.find(sequence), !sent.pointee.isFiller,
+            let source = peer.pointee.isOfEarlierSource(sent.pointee) ? previous : track, Int(sent.pointee.encoding) < source.pointee.streamCount,
             let offset = peer.pointee.timestamps.offset(of: sent.pointee.splice)
         else { return drop(.resendUnknown, context) }
-        let cache = track.pointee.streams[Int(sent.pointee.encoding)].cache
+        let cache = source.pointee.streams[Int(sent.pointee.encoding)].cache
         guard let packet = cache.find(sent.pointee.number) else { return drop(.resendUnknown, context) }
         guard SentHistory.admitsResend(sent, roundTrip: roundTrip, now: context.now) else { return drop(.resendTooSoon, context) }
         let facts = packet.pointee.facts, hasRTX = peer.pointee.profile.pointee.hasRTX

@@ -23,6 +23,8 @@ struct PeerStream {
     private var hasBegun = false
     private(set) var encoding: UInt8 = EncodingSelection.none
     private(set) var generation: UInt8 = 0
+    /// The splice at which the stream last went over to another source: what was sent before it stands in that source's caches.
+    private var sourceSplice: UInt8?
     /// The receiver has reported on the stream: it knows its MID by the SSRC (RFC 8843 §9.2).
     var knowsMID: Bool
     private var rtxSequence: UInt16
@@ -55,17 +57,27 @@ struct PeerStream {
     /// - Parameters:
     ///   - old: clock of the encoding sent so far, if it is still the same life of it.
     ///   - new: clock of the packet's encoding.
-    mutating func splice(_ packet: UnsafePointer<CachedPacket>, encoding: UInt8, generation: UInt8, old: ClockReference?, new: ClockReference?, now: Instant) {
+    ///   - isOtherSource: the packet is of another inbound track than those before.
+    mutating func splice(
+        _ packet: UnsafePointer<CachedPacket>, encoding: UInt8, generation: UInt8, old: ClockReference?, new: ClockReference?, isOtherSource: Bool = false, now: Instant
+    ) {
         let facts = packet.pointee.facts
         sequences.begin(at: packet.pointee.number, as: hasBegun ? sequences.highestOut &+ 1 : UInt64(profile.pointee.firstSequence) | 1 << 16)
         if facts.codec.is(.vp8) { pictures.splice(at: facts) }
-        if !(hasBegun && self.encoding == encoding && self.generation == generation) {
+        if isOtherSource || !(hasBegun && self.encoding == encoding && self.generation == generation) {
             timestamps.begin(at: facts.timestamp, clockRate: facts.codec.clockRate, old: old, new: new, now: now)
         }
+        if isOtherSource, hasBegun { sourceSplice = timestamps.splice }
         temporal.splice()
         self.encoding = encoding
         self.generation = generation
         hasBegun = true
+    }
+
+    /// Whether a packet that was sent came from the source before this one.
+    func isOfEarlierSource(_ sent: SentPacket) -> Bool {
+        guard let sourceSplice else { return false }
+        return timestamps.splice &- sent.splice > timestamps.splice &- sourceSplice
     }
 
     /// A packet of the encoding being sent.

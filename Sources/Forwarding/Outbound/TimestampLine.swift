@@ -23,7 +23,9 @@ struct TimestampLine {
     /// Counts changes; with `offset(of:)` it names the offset that was in force.
     private(set) var splice: UInt8 = 0
     private var offsets = InlineArray<8, UInt32>(repeating: 0)
-    private var lastOut: UInt32 = 0
+    private(set) var lastOut: UInt32 = 0
+    /// From the frame before to the last one, in ticks; 0 before the second.
+    private(set) var lastStep: UInt32 = 0
     private var lastAt = Instant.origin
     private var hasBegun = false
 
@@ -35,8 +37,32 @@ struct TimestampLine {
 
     @inline(__always) mutating func map(_ timestamp: UInt32, now: Instant) -> UInt32 {
         let out = timestamp &+ offset
-        if out.isNewer(than: lastOut) { lastOut = out; lastAt = now }
+        if out.isNewer(than: lastOut) {
+            lastStep = out &- lastOut
+            lastOut = out
+            lastAt = now
+        }
         return out
+    }
+
+    /// Where `timestamp` of another source would stand on this line.
+    struct Place: Equatable {
+        var timestamp: UInt32
+        /// By both sources' sender reports; else by arrival times.
+        var isReported: Bool
+    }
+    /// - Parameters: as for `begin`.
+    /// - Returns: nil before the line begins.
+    func place(of timestamp: UInt32, clockRate: UInt32, old: ClockReference?, new: ClockReference?, now: Instant) -> Place? {
+        guard hasBegun else { return nil }
+        let byArrival = lastOut &+ Self.ticks(now - lastAt, clockRate)
+        guard let old, let new else { return Place(timestamp: byArrival, isReported: false) }
+        let sinceReport = new.ntp.duration(to: old.ntp)
+        // The instant at which the new source shows `timestamp`, on the old source's timestamps, then on ours.
+        let byReports = old.timestamp &+ offset &+ (timestamp &- new.timestamp) &- Self.ticks(sinceReport, clockRate)
+        let difference = Int32(bitPattern: byReports &- byArrival).magnitude
+        guard UInt64(difference) < UInt64(clockRate) * UInt64(Limits.disagreement.inMilliseconds) / 1_000 else { return Place(timestamp: byArrival, isReported: false) }
+        return Place(timestamp: byReports, isReported: true)
     }
 
     /// The next packet comes from another source.
@@ -44,21 +70,13 @@ struct TimestampLine {
     ///   - timestamp: of its first packet.
     ///   - old, new: sender reports of the source so far and of the new one, where known and of one clock.
     mutating func begin(at timestamp: UInt32, clockRate: UInt32, old: ClockReference?, new: ClockReference?, now: Instant) {
-        guard hasBegun else {
+        guard let place = place(of: timestamp, clockRate: clockRate, old: old, new: new, now: now) else {
             hasBegun = true
             lastOut = timestamp
             lastAt = now
             return
         }
-        let byArrival = lastOut &+ Self.ticks(now - lastAt, clockRate)
-        var target = byArrival
-        if let old, let new {
-            let sinceReport = new.ntp.duration(to: old.ntp)
-            // The instant at which the new source shows `timestamp`, on the old source's timestamps, then on ours.
-            let byReports = old.timestamp &+ offset &+ (timestamp &- new.timestamp) &- Self.ticks(sinceReport, clockRate)
-            let difference = Int32(bitPattern: byReports &- byArrival).magnitude
-            if UInt64(difference) < UInt64(clockRate) * UInt64(Limits.disagreement.inMilliseconds) / 1_000 { target = byReports }
-        }
+        var target = place.timestamp
         let least = lastOut &+ clockRate / Limits.stepsPerSecond
         if !target.isNewer(than: least) { target = least }
         splice &+= 1

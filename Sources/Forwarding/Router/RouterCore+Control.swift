@@ -149,6 +149,7 @@ extension RouterCore {
         let transport = reader.pointee.transport
         if let key = feedbackKey(reader), state.pointee.outbound.find(key) == reader.pointee.handle.slot { state.pointee.outbound.remove(key) }
         reader.pointee.track.pointee.readers.remove(reader)
+        abandonSwitch(reader)
         state.pointee.transport(transport)?.pointee.readers.remove(reader)
         abandonFlush()
         reader.pointee.deallocate()
@@ -156,7 +157,11 @@ extension RouterCore {
         releaseIfUnused(transport)
     }
     func remove(_ track: UnsafeMutablePointer<InboundTrackState>) {
-        while track.pointee.readers.count > 0 { remove(track.pointee.readers[0]) }
+        while track.pointee.readers.count > 0 {
+            // A reader that has somewhere to go goes there now, and on at that source's next key frame.
+            if track.pointee.readers[0].pointee.upcoming != nil { cross(track.pointee.readers[0]) } else { remove(track.pointee.readers[0]) }
+        }
+        forget(track)
         let transport = track.pointee.transport
         unregister(track)
         state.pointee.transport(transport)?.pointee.tracks.remove(track)
@@ -167,7 +172,7 @@ extension RouterCore {
         releaseIfUnused(transport)
     }
     /// A control call between two halves of a flush: the half that was not sent is collected anew; what went out is recognised.
-    private func abandonFlush() {
+    func abandonFlush() {
         for i in 0..<state.pointee.queuedTransports.count { state.pointee.queuedTransports[i].pointee.isQueued = false }
         state.pointee.queuedTransports.removeAll()
         state.pointee.cursor = RouterState.Cursor()

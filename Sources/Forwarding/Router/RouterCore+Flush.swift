@@ -43,6 +43,11 @@ extension RouterCore {
                 }
                 arrival += 1
             }
+            // What the source so far had is sent; from here on the next one's, once it can be decoded.
+            if stream.pointee.upcoming != nil, let first = goOver(stream, context) {
+                arrival = first
+                continue
+            }
             arrival = 0
             reader += 1
         }
@@ -53,15 +58,18 @@ extension RouterCore {
     private func collectTransports() {
         state.pointee.queuedTransports.removeAll()
         for i in 0..<state.pointee.queuedTracks.count {
-            let readers = state.pointee.queuedTracks[i].pointee.readers
-            for j in 0..<readers.count {
-                let transport = readers[j].pointee.transportState
-                guard !transport.pointee.isQueued else { continue }
-                transport.pointee.isQueued = true
-                state.pointee.queuedTransports.append(transport)
-            }
+            collectTransports(of: state.pointee.queuedTracks[i].pointee.readers)
+            collectTransports(of: state.pointee.queuedTracks[i].pointee.waiting)
         }
         state.pointee.cursor.isCollected = true
+    }
+    @inline(__always) private func collectTransports(of readers: PointerList<OutboundStream>) {
+        for j in 0..<readers.count {
+            let transport = readers[j].pointee.transportState
+            guard !transport.pointee.isQueued else { continue }
+            transport.pointee.isQueued = true
+            state.pointee.queuedTransports.append(transport)
+        }
     }
 
     /// Answers NACKs, and sends on what a late key frame start left behind.
@@ -88,7 +96,7 @@ extension RouterCore {
         _ context: ForwardingContext
     ) -> Bool {
         let stream = reader.pointee.track.pointee.streams + Int(encoding)
-        guard reader.pointee.selection.current == encoding, stream.pointee.cache.find(number) != nil else { return false }
+        guard reader.pointee.selection.current == encoding || reader.pointee.isCrossing, stream.pointee.cache.find(number) != nil else { return false }
         return reader.pointee.forward(Arrival(number: number, encoding: encoding, generation: stream.pointee.generation), into: target, context)
     }
 

@@ -11,6 +11,12 @@ extension RouterCore {
     }
     func requestKeyFrames(_ track: UnsafeMutablePointer<InboundTrackState>) {
         for i in 0..<track.pointee.readers.count { requestKeyFrame(for: track.pointee.readers[i]) }
+        for i in 0..<track.pointee.waiting.count { requestKeyFrame(upcomingOf: track.pointee.waiting[i]) }
+    }
+    /// The reader goes over to another source as soon as that gives it a key frame.
+    func requestKeyFrame(upcomingOf reader: UnsafeMutablePointer<OutboundStream>) {
+        guard let upcoming = reader.pointee.upcoming, upcoming.held == nil, upcoming.track.pointee.kind == .video, !upcoming.track.pointee.isMuted else { return }
+        requestKeyFrame(of: Int(upcoming.selection.target), upcoming.track)
     }
     /// A reader that gets the encoding lost its way (PLI, FIR).
     func requestKeyFrame(of encoding: Int, _ track: UnsafeMutablePointer<InboundTrackState>) {

@@ -72,7 +72,7 @@ extension RouterCore {
             return drop(.muted)
         }
         state.pointee.wantFeedback(at: stream.pointee.feedbackDeadline)
-        if track.pointee.readers.count > 0 { enqueue(packet, track, stream) }
+        if track.pointee.isWanted { enqueue(packet, track, stream) }
         return .accepted
     }
 
@@ -110,6 +110,7 @@ extension RouterCore {
             let reader = track.pointee.readers[i]
             if reader.pointee.selection.retarget(active: track.pointee.active) { requestKeyFrame(for: reader) }
         }
+        for i in 0..<track.pointee.waiting.count { _ = track.pointee.waiting[i].pointee.upcoming?.selection.retarget(active: track.pointee.active) }
     }
     /// Asks again for readers still without a picture, should the arbiter have given up on them.
     private func remindOfWaiting(_ track: UnsafeMutablePointer<InboundTrackState>) {
@@ -118,6 +119,7 @@ extension RouterCore {
             let selection = track.pointee.readers[i].pointee.selection
             if selection.isWaiting, !selection.startsAnywhere || selection.current != EncodingSelection.none { requestKeyFrame(for: track.pointee.readers[i]) }
         }
+        for i in 0..<track.pointee.waiting.count { requestKeyFrame(upcomingOf: track.pointee.waiting[i]) }
     }
     func lookForSilence(now: Instant) {
         for slot in 0..<state.pointee.tracks.end {

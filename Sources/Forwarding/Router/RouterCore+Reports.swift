@@ -40,7 +40,7 @@ extension RouterCore {
             let missing = stream.pointee.nack.takeDue(now: now, into: numbers)
             counts.pointee.unrecovered &+= stream.pointee.nack.givenUp &- givenUp
             // Nobody to ask before the first packet told the SSRC, and nobody asks on behalf of no reader.
-            guard let media = stream.pointee.ssrc, wantsPicture || missing > 0, track.pointee.readers.count > 0, !track.pointee.isMuted else { return }
+            guard let media = stream.pointee.ssrc, wantsPicture || missing > 0, track.pointee.isWanted, !track.pointee.isMuted else { return }
             var writer = RTCPWriter(compound(in: batch))
             beginCompound(&writer)
             if missing > 0, writer.nack(sender: state.pointee.feedbackSSRC, media: media, sequences: UnsafeBufferPointer(rebasing: numbers[..<missing])) {
@@ -57,6 +57,7 @@ extension RouterCore {
             let selection = track.pointee.readers[i].pointee.selection
             if selection.target == encoding || selection.current == encoding { return true }
         }
+        for i in 0..<track.pointee.waiting.count where track.pointee.waiting[i].pointee.upcoming?.selection.target == encoding { return true }
         return false
     }
 

@@ -19,6 +19,11 @@ package struct RouterCounters: Sendable {
     /// Key-frame requests by subscribers (PLI and FIR), and by us.
     package internal(set) var keyFrameRequestsIn: UInt64 = 0
     package internal(set) var keyFrameRequestsOut: UInt64 = 0
+    /// Outbound streams that went over to another source of their track, and those of them whose source had fallen silent before.
+    package internal(set) var sourceSwitches: UInt64 = 0
+    package internal(set) var switchesAfterSilence: UInt64 = 0
+    /// Frames between the last of a source that still sent and the first of the next, by capture time: none should ever be.
+    package internal(set) var framesLostAtSwitch: UInt64 = 0
     package internal(set) var eventsLost: UInt64 = 0
     /// By `DropReason.rawValue`.
     private var dropped = InlineArray<32, UInt64>(repeating: 0)

@@ -8,6 +8,8 @@ package enum RouterEvent: Equatable, Sendable {
     /// A packet told which SSRC an encoding has, or that it has another one now.
     case ssrcLearned(InboundTrack, encoding: UInt8, ssrc: UInt32)
     case keyFrame(InboundTrack, encoding: UInt8)
+    /// The outbound track gets its packets from the source it was told to go over to.
+    case switched(OutboundTrack)
 }
 
 extension RouterEvent {
