@@ -21,6 +21,10 @@ package enum LeaveReason: String, Codable, Sendable, Hashable {
     case badRequest = "bad_request"
     case rateLimited = "rate_limited"
     case shutdown
+    /// The client has a connection at another node by now.
+    case moved
+    /// The node was emptied and the client did not go by itself.
+    case draining
 }
 
 /// One member of a room's roster.
@@ -88,6 +92,10 @@ package struct RoomEvent: Codable, Sendable, Hashable {
         case participantLeft(ParticipantID, LeaveReason)
         case trackPublished(PublicationInfo)
         case trackUnpublished(TrackID, ParticipantID)
+        /// The participant is attached at another edge now (`node`); it was never gone.
+        case participantMoved(ParticipantInfo)
+        /// The publication's packets come from another Router now; subscriptions go on.
+        case trackMoved(TrackID, ParticipantID)
         case muted(TrackID, ParticipantID, Bool)
         case chat(ChatMessage)
         case recording(RecordingStatus)

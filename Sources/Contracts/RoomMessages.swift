@@ -19,7 +19,15 @@ package struct Publication: Codable, Sendable, Equatable {
     package var info: PublicationInfo
     /// The Router the publisher's transport is attached to; subscribers elsewhere open a pipe to it.
     package var router: RouterAddress
-    package init(info: PublicationInfo, router: RouterAddress) { self.info = info; self.router = router }
+    /// The publisher's attachment under which it was published there; of two for one track the higher is the later.
+    package var attachment: UInt64
+    package init(info: PublicationInfo, router: RouterAddress, attachment: UInt64) { self.info = info; self.router = router; self.attachment = attachment }
+
+    /// Whether `other` is the same track, described alike, from another place.
+    package func isMoved(from other: Publication) -> Bool {
+        (router != other.router || attachment != other.attachment) && info.participantID == other.info.participantID && info.codec == other.info.codec
+            && info.kind == other.info.kind
+    }
 }
 
 /// How an edge presents a participant to the Room: at the join, and again whenever the Room comes back under a new epoch.
@@ -33,9 +41,38 @@ package struct RoomAttachment: Codable, Sendable {
     package var publications: [Publication]
     /// What the edge knew last, so that a Room without memory can rebuild itself from its edges.
     package var known: RoomSnapshot?
-    package init(participant: ParticipantInfo, edge: ActorAddress, number: UInt64, publications: [Publication], known: RoomSnapshot?) {
-        self.participant = participant; self.edge = edge; self.number = number; self.publications = publications; self.known = known
+    /// Set where a client comes back to continue an attachment at an edge that knows nothing of it.
+    package var resume: ResumeClaim?
+    package init(participant: ParticipantInfo, edge: ActorAddress, number: UInt64, publications: [Publication], known: RoomSnapshot?, resume: ResumeClaim? = nil) {
+        self.participant = participant; self.edge = edge; self.number = number; self.publications = publications; self.known = known; self.resume = resume
     }
+}
+
+/// What a returning client says about the attachment it continues; all but `lastSeen`, `attempt` and `isMove` are vouched for by its token.
+package struct ResumeClaim: Codable, Sendable, Equatable {
+    /// The room's epoch when the token was made, and the last event its edge knew.
+    package var epoch: Epoch
+    package var sequence: UInt64
+    /// The last event the client has seen.
+    package var lastSeen: UInt64
+    /// Counts the client's tries: of two that arrive, the later one counts.
+    package var attempt: UInt32
+    /// The old connection still runs: it keeps carrying media until the new one does.
+    package var isMove: Bool
+    package init(epoch: Epoch, sequence: UInt64, lastSeen: UInt64, attempt: UInt32, isMove: Bool) {
+        self.epoch = epoch; self.sequence = sequence; self.lastSeen = lastSeen; self.attempt = attempt; self.isMove = isMove
+    }
+}
+
+/// The Room's answer to an attachment.
+package struct RoomGrant: Codable, Sendable {
+    /// `attachment` in it is the number granted.
+    package var snapshot: RoomSnapshot
+    /// Every event after `ResumeClaim.lastSeen`, in order; nil where the Room does not remember that far.
+    package var missed: [RoomEvent]?
+    /// The Room came back without memory a moment ago: whoever is not in the snapshot may still come.
+    package var isSettling: Bool
+    package init(snapshot: RoomSnapshot, missed: [RoomEvent]?, isSettling: Bool) { self.snapshot = snapshot; self.missed = missed; self.isSettling = isSettling }
 }
 
 /// A room at one sequence number.
@@ -59,6 +96,8 @@ package struct RoomSnapshot: Codable, Sendable {
 package enum RoomDelivery: Codable, Sendable {
     /// A numbered event; a published track comes with the way to its packets.
     case event(RoomEvent, Publication?)
+    /// The Room learned of members or tracks from another edge's report: what an edge that came without a view has to catch up with.
+    case refreshed(RoomSnapshot)
     /// Relayed signalling of a `p2p` room, passed through untouched.
     case relay(RelayedSignal)
     /// The Room cut this attachment: a newer one took its place, or the host removed the participant.
@@ -103,12 +142,14 @@ package struct PipeEnd: Codable, Sendable, Equatable {
 /// A Router asks the publisher's Router for one track.
 package struct PipeRequest: Codable, Sendable {
     package var trackID: TrackID
+    /// `Publication.attachment` of the source that is wanted.
+    package var attachment: UInt64
     package var router: RouterAddress
     package var end: PipeEnd
     /// How the asking side wants packets of this track labelled.
     package var streamID: UInt32
-    package init(trackID: TrackID, router: RouterAddress, end: PipeEnd, streamID: UInt32) {
-        self.trackID = trackID; self.router = router; self.end = end; self.streamID = streamID
+    package init(trackID: TrackID, attachment: UInt64, router: RouterAddress, end: PipeEnd, streamID: UInt32) {
+        self.trackID = trackID; self.attachment = attachment; self.router = router; self.end = end; self.streamID = streamID
     }
 }
 

@@ -16,6 +16,7 @@ package final class Gateway: @unchecked Sendable {
     private let service: any ConferenceService
     private let hooks: GatewayHooks
     private let authenticator: Authenticator
+    private let seal: ResumeSeal
     private let origins: OriginPolicy
     private let dispatcher: Dispatcher
     private let disk: DiskThread
@@ -35,6 +36,7 @@ package final class Gateway: @unchecked Sendable {
         self.service = service
         self.hooks = hooks
         authenticator = Authenticator(keys: keys, anonymous: configuration.anonymous)
+        seal = ResumeSeal(keys: keys)
         origins = OriginPolicy(origins: configuration.origins, publicURL: configuration.publicURL)
         let disk = DiskThread(name: "gateway-files")
         self.disk = disk
@@ -144,7 +146,7 @@ extension Gateway: WebServerDelegate {
     }
     func opened(_ connection: WebSocketConnection, _ request: HTTPRequest) {
         guard let room = Self.room(of: request) else { return connection.close(code: 4404, reason: "not_found") }
-        let socket = SignallingSocket(connection, service: service, loop: loop, limits: configuration.limits, counters: signallingCounters)
+        let socket = SignallingSocket(connection, service: service, loop: loop, limits: configuration.limits, counters: signallingCounters, seal: seal)
         socket.attach(request, room: room, authenticator: authenticator)
     }
     private static let signalling = PathTemplate("/ws/{session_id}")

@@ -30,6 +30,7 @@ final class LoadRun: @unchecked Sendable {
     private var recording: ServerSignal.Recording?
     private var isInterrupted = false
     private var isSending = true
+    private var sentUntil: Int64?           // wall clock, µs
     private var sendTimer: TimerToken?
     private var timers: [RepeatingTimer] = []
     private var reportSlot = 0
@@ -84,6 +85,7 @@ final class LoadRun: @unchecked Sendable {
         let isComplete = await waitUntilEverybodyReceives()
         if options.records, let host = participants.first { try await record(host) { await self.measure() } } else { await measure() }
         isSending = false
+        sentUntil = loop.wall.microseconds
         try? await loop.sleep(for: Limits.drainTime)
         status = isComplete && failures.isEmpty && participants.allSatisfy({ $0.failures.isEmpty }) ? 0 : 1
     }
@@ -114,8 +116,8 @@ final class LoadRun: @unchecked Sendable {
         let publishes = index < options.publishers
         let url = publishes ? options.publishURL ?? options.urls[index % options.urls.count] : options.urls[index % options.urls.count]
         let name = publishes ? "publisher-\(index + 1)" : "subscriber-\(index + 1 - options.publishers)"
-        let participant = try Participant(
-            name: name, sources: publishes ? options.material.sources(files) : [], url: url, media: media, bind: SocketAddress(host: options.bind, port: 0)!, random: random)
+        let participant = Participant(
+            name: name, sources: publishes ? options.material.sources(files) : [], url: url, media: media, bind: SocketAddress(host: options.bind, port: 0)!, random: random, resumes: options.resumes)
         participants.append(participant)
         do {
             let place = if let host { host } else {
@@ -143,7 +145,7 @@ final class LoadRun: @unchecked Sendable {
         if participant.publishes { return participant.isConnected }
         let expected = participants.filter(\.publishes).reduce(0) { $0 + $1.sends.count }
         return participant.isConnected && !participant.receives.isEmpty && participant.receives.count >= expected
-            && participant.receives.values.allSatisfy { $0.firstArrival != nil }
+            && participant.receives.allSatisfy { $0.firstArrival != nil }
     }
 
     // MARK: Measuring
@@ -202,7 +204,7 @@ final class LoadRun: @unchecked Sendable {
     private func print() {
         let drops = Dictionary(media.counters().allDrops.map { ("\($0.reason)", $0.count) }, uniquingKeysWith: +)
         let report = Report(
-            roomID: roomID, participants: participants, began: began, ended: loop.wall.microseconds, measured: measured, recording: recording, drops: drops, failures: failures)
+            roomID: roomID, participants: participants, began: began, ended: loop.wall.microseconds, sentUntil: sentUntil ?? loop.wall.microseconds, measured: measured, recording: recording, drops: drops, failures: failures)
         if !failures.isEmpty { status = 1 }
         Console.out((options.json ? report.json : report.text) + "\n")
     }

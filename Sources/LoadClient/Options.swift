@@ -26,6 +26,11 @@ struct NodeURL: Equatable, Sendable, CustomStringConvertible {
         guard !name.isEmpty else { return nil }
         (host, port) = (String(name), number)
     }
+    /// Where a WebSocket address leads: `wss://host:port/…`.
+    init?(webSocket text: String) {
+        guard let scheme = ["wss://": "https://", "ws://": "http://"].first(where: { text.hasPrefix($0.key) }) else { return nil }
+        self.init(scheme.value + text.dropFirst(scheme.key.count).prefix { $0 != "/" })
+    }
     /// The host is an address, not a name.
     var isNumeric: Bool { SocketAddress(host: host, port: port) != nil }
     var description: String { "\(isSecure ? "https" : "http")://\(host.contains(":") ? "[\(host)]" : host):\(port)" }
@@ -67,6 +72,8 @@ struct Options: Equatable, Sendable {
     var seconds = 10.0
     var material = Material.synthetic(audio: AudioShape(rate: 50, size: 160), video: VideoShape(framesPerSecond: 25, packetsPerFrame: 4, size: 1100))
     var records = false
+    /// Clients come back at another node when theirs goes, and move when told to.
+    var resumes = true
     var json = false
     var quiet = false
     var authority: String?
@@ -100,6 +107,8 @@ struct Options: Equatable, Sendable {
             case "--ivf": ivf = try reader.value(name)
             case "--ogg": ogg = try reader.value(name)
             case "--record": options.records = true
+            case "--resume": options.resumes = true
+            case "--no-resume": options.resumes = false
             case "--json": options.json = true
             case "--quiet": options.quiet = true
             case "--ca": options.authority = try reader.value(name)
@@ -164,6 +173,7 @@ struct Options: Equatable, Sendable {
           --beep-flash         a tone and a white picture together, once a second
           --ivf FILE --ogg FILE      VP8 and Opus encoded before
           --duration SECONDS   measured time, once everybody receives (10)
+          --no-resume          do not come back at another node when one's own goes (--resume is the default)
           --record             record the created room meanwhile, wait for the recording to be finished
         Report
           --json               one JSON object on standard output   --quiet   no progress on standard error

@@ -1,4 +1,4 @@
-// One client: its signalling, its PeerConnection, what it sends and what it gets.
+// One client: who it is in the room, what it sends, and its attachment to a node, one after the other or two at a time.
 internal import EventLoop
 internal import Forwarding
 internal import Primitives
@@ -8,179 +8,138 @@ internal import WebRTC
 
 /// Confined to the media loop, on which everything of the load client runs.
 final class Participant: @unchecked Sendable {
-    enum Limits { static let heartbeat = 10.0 }   // seconds, where the node says nothing
     let name: String
     let publishes: Bool
     let url: NodeURL
     let media: MediaLoop
     let random: any RandomSource
+    /// Comes back elsewhere when its node goes; else that is a failure.
+    let resumes: Bool
+    let bind: SocketAddress
     private(set) var credentials: Credentials?
-    private(set) var node = ""
     /// What went wrong; the first is the reason.
     private(set) var failures: [String] = []
-    private(set) var isConnected = false
     private(set) var recording: ServerSignal.Recording?
-    private var socket: SignalSocket?
-    private var heartbeat: RepeatingTimer?
-    private var waiting: [Int64: OneAnswer<Void>] = [:]
-    private var nextID: Int64 = 1
-    private var negotiation: ClientNegotiation
-    private let local: LocalTransport
-    private var remote: RemoteTransport?
-    private var transport: TransportIndex = -1
-    private var isLeaving = false
+    private(set) var isLeaving = false
+    var web: WebClient?
+    /// The newest attachment, those still in use while it takes over, and all there were.
+    var current: Attachment?
+    var leaving: [Attachment] = []
+    private(set) var attachments: [Attachment] = []
+
+    // What lets it come back (Participant+Resume)
+    var token: String?
+    var sequence: UInt64 = 0
+    var attempt: UInt32 = 0
+    var nodes: [NodeURL] = []
+    var isRecovering = false
+    var isMoving = false
+    var tally = HandoverTally()
+    /// The room let it go for good.
+    var isGone = false
 
     var sends: [SendStream]
-    var receives: [UInt32: ReceiveStream] = [:]
-    var repairs: [UInt32: UInt32] = [:]            // RTX SSRC → SSRC
-    var receivedPLIsForNobody: UInt64 = 0
-    let reportSSRC: UInt32
+    /// By track: what arrived of it, whichever connection brought it.
+    private(set) var continuity: [String: TrackContinuity] = [:]
     private(set) var socketOpenedAt: Int64?        // wall clock, µs
 
-    init(name: String, sources: [any FrameSource], url: NodeURL, media: MediaLoop, bind: SocketAddress, random: any RandomSource) throws {
+    init(name: String, sources: [any FrameSource], url: NodeURL, media: MediaLoop, bind: SocketAddress, random: any RandomSource, resumes: Bool) {
         self.name = name
         self.url = url
         self.media = media
         self.random = random
+        self.bind = bind
+        self.resumes = resumes
         publishes = !sources.isEmpty
+        nodes = [url]
         sends = sources.map { SendStream(trackID: "load-\($0.codec.kind.rawValue)-\(random.token(10))", source: $0, random: random) }
-        reportSSRC = sends.first?.ssrc ?? UInt32(truncatingIfNeeded: random.next()) | 1
-        let secret = ICECredentials.random(random)
-        local = LocalTransport(iceUfrag: secret.fragment, icePassword: secret.password, fingerprint: media.certificate.fingerprint, candidates: [])
-        negotiation = ClientNegotiation(local: local, sessionID: random.next() >> 2)
-        try media.addSink(self)
-        transport = try media.addPeer(
-            sink: self, configuration: PeerSessionConfiguration(role: .client, localUfrag: secret.fragment, localPassword: secret.password, certificate: media.certificate),
-            ownSocket: bind
-        ) { [unowned self] in happened($0) }
     }
+
+    var isConnected: Bool { current?.isConnected ?? false }
+    var node: String { current?.node ?? "" }
+    /// Of every attachment there was.
+    var receives: [ReceiveStream] { attachments.flatMap { $0.receives.values } }
 
     // MARK: Joining and leaving
 
     /// Opens the signalling; media follows by itself.
     func join(_ web: WebClient, with credentials: Credentials) async throws {
+        self.web = web
         self.credentials = credentials
-        let path = "/ws/\(credentials.session_id)?participant_id=\(credentials.participant_id)&token=\(credentials.token)"
         socketOpenedAt = media.loop.wall.microseconds
-        socket = try await web.openSocket(url, path, onMessage: { [unowned self] in receive($0) }, onClosed: { [unowned self] in closed($0) })
+        let path = "/ws/\(credentials.session_id)?participant_id=\(credentials.participant_id)&token=\(credentials.token)"
+        let attachment = try await open(url, path, within: WebClient.Limits.answerTime)
+        current = attachment
+        if resumes { attachment.say(ClientSignal(hello: HandoverTally.features)) }
+    }
+    /// A fresh attachment on an open socket; nothing was said on it yet.
+    func open(_ url: NodeURL, _ path: String, within time: Duration) async throws -> Attachment {
+        guard let web else { throw WebError("not joined") }
+        let number = attachments.count
+        if number > 0 { for index in sends.indices { sends[index].addOutlet(number, random: random) } }
+        let attachment = try Attachment(number: number, url: url, owner: self, bind: bind)
+        attachments.append(attachment)
+        do {
+            attachment.socket = try await web.openSocket(
+                url, path, within: time, onMessage: { [weak attachment] in attachment?.receive($0) }, onClosed: { [weak attachment] in attachment?.closed($0) })
+            return attachment
+        } catch {
+            drop(attachment)
+            throw error
+        }
+    }
+    func drop(_ attachment: Attachment) {
+        attachment.end()
+        leaving.removeAll { $0 === attachment }
+        for index in sends.indices { sends[index].removeOutlet(attachment.number) }
     }
     func leave() {
         isLeaving = true
-        heartbeat?.cancel()
-        say(ClientSignal("bye"))
-        socket?.close()
-        media.removePeer(transport)
-        media.removeSink(self)
-        for answer in waiting.values { answer.answer(.failure(WebError("left"))) }
-        waiting = [:]
+        for attachment in attachments where !attachment.isOver {
+            attachment.say(ClientSignal("bye"))
+            attachment.end()
+        }
     }
     func note(_ failure: String) { if failures.count < 20 { failures.append("\(name): \(failure)") } }
-    private func happened(_ event: PeerEvent) {
-        switch event {
-        case .connected: isConnected = true
-        case .selected: break
-        case .closed(let reason): if !isLeaving { note("the media session closed: \(reason)") }
-        }
-    }
-    private func closed(_ text: String) {
-        heartbeat?.cancel()
-        if !isLeaving { note("the node closed the signalling: \(text)") }
-        for answer in waiting.values { answer.answer(.failure(WebError("the signalling closed"))) }
-        waiting = [:]
-    }
 
-    // MARK: Signalling
-
-    private func say(_ signal: ClientSignal) { socket?.send(signal.bytes) }
-    /// Sends and waits for `ok` or `error`.
     func request(_ type: String, within time: Duration) async throws {
-        let id = nextID
-        nextID += 1
-        let answer = OneAnswer<Void>()
-        waiting[id] = answer
-        try await media.loop.withDeadline(time) {
-            try await withCheckedThrowingContinuation { continuation in
-                answer.open(continuation)
-                self.say(ClientSignal(type, id: id))
-            }
-        }
+        guard let current else { throw WebError("not joined") }
+        try await current.request(type, within: time)
     }
-    private func receive(_ frame: [UInt8]) {
-        do {
-            try act(on: ServerSignal.decode(frame))
-        } catch { note("\(error)") }
-    }
-    private func act(on signal: ServerSignal) throws {
+    /// What concerns the session and not one connection.
+    func heard(_ signal: ServerSignal, on attachment: Attachment) {
+        if let token = signal.resumeToken, attachment === current || signal.type != "heartbeat" { self.token = token }
+        if let sequence = signal.seq { self.sequence = max(self.sequence, sequence) }
         switch signal.type {
-        case "welcome": welcome(signal)
-        case "webrtc_offer": try answer(signal.sdp ?? "")
-        case "webrtc_answer":
-            try apply(negotiation.receive(answer: signal.sdp ?? ""))
-            offer()
-        case "ok": if let id = signal.id { waiting.removeValue(forKey: id)?.answer(.success(())) }
-        case "error":
-            let text = "\(signal.code ?? "error"): \(signal.message ?? "")"
-            if let id = signal.id, let answer = waiting.removeValue(forKey: id) { answer.answer(.failure(WebError(text))) } else { note(text) }
+        case "welcome", "resumed":
+            recording = signal.recording ?? recording
+            let known = (signal.nodes ?? []).compactMap { NodeURL($0) }
+            if !known.isEmpty { nodes = known }
         case "recording_status": recording = signal.recording ?? recording
-        case "bye": if !isLeaving { note("the node said goodbye: \(signal.reason ?? "")") }
+        case "move": if attachment === current { move(to: signal.wsURLs ?? [], within: .milliseconds(signal.deadline ?? 0)) }
+        case "bye": farewell(signal.reason ?? "", on: attachment)
         default: break
         }
     }
-    private func welcome(_ signal: ServerSignal) {
-        node = signal.node ?? ""
-        recording = signal.recording
-        let interval = min(max(signal.pingInterval ?? Limits.heartbeat, 0.5), 60)
-        heartbeat = media.loop.every(.milliseconds(Int(interval * 1000))) { [unowned self] in say(ClientSignal("heartbeat")) }
-        for stream in sends {
-            negotiation.publish(OutboundTrack(
-                id: stream.trackID, streamID: credentials?.participant_id ?? name, kind: stream.codec.kind, codec: stream.codec, ssrc: stream.ssrc, rtxSSRC: stream.rtxSSRC))
-            say(ClientSignal("publish", trackID: stream.trackID, source: stream.codec.kind == .audio ? "microphone" : "camera"))
-        }
-        offer()
-    }
-    private func offer() { if let sdp = negotiation.makeOffer() { say(ClientSignal("webrtc_offer", sdp: sdp)) } }
-    /// Ignored while an offer of ours is outstanding: the node repeats it.
-    private func answer(_ sdp: String) throws {
-        guard let accepted = try negotiation.receive(offer: sdp) else { return }
-        if let answer = accepted.answer { say(ClientSignal("webrtc_answer", sdp: answer)) }
-        try apply(accepted)
-        offer()
-    }
-    private func apply(_ accepted: Accepted) throws {
-        let their = accepted.remote
-        if their != remote {
-            try media.setRemote(transport, ufrag: their.iceUfrag, password: their.icePassword, fingerprintAlgorithm: their.fingerprintAlgorithm, fingerprint: their.fingerprint)
-            for candidate in their.candidates where !(remote?.candidates.contains(candidate) ?? false) { try media.addRemoteCandidate(transport, candidate) }
-            remote = their
-        }
-        for index in sends.indices { sends[index].negotiated(accepted.outbound.first { $0.id == sends[index].trackID }) }
-        for inbound in accepted.inbound where inbound.active { listen(inbound) }
-    }
-    private func listen(_ inbound: InboundMedia) {
-        guard let codec = inbound.codecs.first?.codec else { return }
-        for encoding in inbound.encodings {
-            guard let ssrc = encoding.ssrc, receives[ssrc] == nil else { continue }
-            receives[ssrc] = ReceiveStream(trackID: inbound.trackID, participantID: inbound.streamID, ssrc: ssrc, rtxSSRC: encoding.rtxSSRC, codec: codec)
-            if let rtx = encoding.rtxSSRC { repairs[rtx] = ssrc }
-        }
-    }
 
-    // MARK: Sending
+    // MARK: Packets
 
     /// Sends the frames due; all tracks begin together, once the node listens.
     /// - Returns: when to come again.
     func sendDue(now: Instant, wall: WallTime) -> Instant? {
-        guard isConnected else { return nil }
+        guard attachments.contains(where: \.isConnected) else { return nil }
         var next: Instant?
         for index in sends.indices {
             if !sends[index].isStarted { sends[index].begin(now: now) }
-            for packet in sends[index].takeDue(now: now, wall: wall) { transmit(packet, track: index) }
-            if let due = sends[index].due { next = min(due, next ?? due) }
+            for packet in sends[index].takeDue(now: now, wall: wall) { attachments[packet.outlet].transmit(packet, track: index) }
+            if let due = sends[index].due { next = min(next ?? due, due) }
         }
         return next
     }
-    func transmit(_ packet: OutgoingPacket, track: Int) {
-        packet.bytes.withUnsafeBytes { media.sendRTP($0, headerLength: RTPHeader.fixedLength, stream: Int32(2 * track + (packet.isRepair ? 1 : 0)), to: transport) }
+    func report(now: Instant, wall: WallTime) { for attachment in [current].compactMap({ $0 }) + leaving { attachment.report(now: now, wall: wall) } }
+    func askAgain(now: Instant) { for attachment in [current].compactMap({ $0 }) + leaving { attachment.askAgain(now: now) } }
+
+    func arrived(_ payload: UnsafeRawBufferPointer, of stream: ReceiveStream, endsFrame: Bool, at: Int64) {
+        continuity[stream.trackID, default: TrackContinuity(kind: stream.codec.kind)].note(Stamp(endOf: payload), endsFrame: endsFrame, at: at)
     }
-    func transmitControl(_ bytes: UnsafeRawBufferPointer) { media.sendRTCP(bytes, to: transport) }
 }

@@ -18,6 +18,7 @@ struct Report: Encodable {
     struct Publisher: Encodable {
         var name: String, participant_id: String, node: String
         var packets: UInt64, bytes: UInt64, nacks: UInt64, plis: UInt64
+        var resumes: Int, moves: Int
         var tracks: [Sent]
     }
     struct Pause: Encodable {
@@ -45,6 +46,15 @@ struct Report: Encodable {
         var delay_ms: Delay?
         var gap_count: Int
         var gaps: [Pause]
+        /// The longest time without a frame of some track less its frame interval, whichever connection brought it.
+        var media_gap_ms: Double?
+        /// Packets that no connection brought, by the publishers' stamps; frames that two brought.
+        var missing: UInt64
+        var repeated: UInt64
+        var resumes: Int
+        var moves: Int
+        /// From losing a node to being attached at the next.
+        var longest_away_ms: Int64
         var tracks: [ReceivedTrack]
     }
     struct Total: Encodable {
@@ -52,6 +62,10 @@ struct Report: Encodable {
         var received: Received
         var gaps: Int
         var delay_ms: Delay?, join_ms: Delay?
+        var media_gap_ms: Delay?
+        var missing: UInt64
+        var resumes: Int
+        var moves: Int
     }
     /// Between everybody receiving and the end.
     struct Measured: Encodable {
@@ -84,7 +98,7 @@ struct Report: Encodable {
         for one in publishers { lines.append("\(one.name) on \(one.node): sent \(one.packets) packets, \(one.bytes) bytes; asked again for \(one.nacks), key frames \(one.plis)") }
         for one in subscribers.prefix(Self.listed) {
             lines.append("\(one.name) on \(one.node): \(one.received.packets) packets, \(one.received.bytes) bytes, lost \(one.received.lost), duplicates \(one.received.duplicates), "
-                + "\(delay(one.delay_ms)), first after \(one.join_ms.map { "\($0) ms" } ?? "never"), pauses \(one.gap_count)")
+                + "\(delay(one.delay_ms)), first after \(one.join_ms.map { "\($0) ms" } ?? "never"), pauses \(one.gap_count), longest gap \(one.media_gap_ms.map { "\($0) ms" } ?? "unknown"), missing \(one.missing), resumes \(one.resumes), moves \(one.moves)")
         }
         if subscribers.count > Self.listed { lines.append("… and \(subscribers.count - Self.listed) more") }
         lines.append("all: sent \(total.sent_packets), received \(total.received.packets), lost \(total.received.lost), repaired \(total.received.repaired), duplicates \(total.received.duplicates), delay \(delay(total.delay_ms)), join \(delay(total.join_ms))")
@@ -99,21 +113,23 @@ struct Report: Encodable {
 private func rounded(_ microseconds: Double) -> Double { microseconds.rounded() / 1000 }
 
 extension Report {
-    init(roomID: String, participants: [Participant], began: Int64, ended: Int64, measured: Measured?, recording: ServerSignal.Recording?, drops: [String: UInt64], failures: [String]) {
+    init(roomID: String, participants: [Participant], began: Int64, ended: Int64, sentUntil: Int64, measured: Measured?, recording: ServerSignal.Recording?, drops: [String: UInt64], failures: [String]) {
         room_id = roomID
         seconds = Double(ended - began) / 1e6
         publishers = participants.filter(\.publishes).map { Publisher($0) }
         let receiving = participants.filter { !$0.publishes || !$0.receives.isEmpty }
-        subscribers = receiving.map { Subscriber($0, began: began) }
-        var counts = ReceivedCounts(), delay = DelayDistribution(), join = DelayDistribution()
+        subscribers = receiving.map { Subscriber($0, began: began, ended: sentUntil) }
+        var counts = ReceivedCounts(), gap = DelayDistribution(), delay = DelayDistribution(), join = DelayDistribution()
         for one in receiving {
             counts += one.receivedCounts
             delay.merge(one.delay)
+            if let worst = one.mediaGap(until: sentUntil) { gap.note(microseconds: Int64(worst * 1000)) }
             if let time = one.joinTime { join.note(microseconds: time) }
         }
         total = Total(
             sent_packets: publishers.reduce(0) { $0 + $1.packets }, sent_bytes: publishers.reduce(0) { $0 + $1.bytes }, received: Received(counts),
-            gaps: subscribers.reduce(0) { $0 + $1.gap_count }, delay_ms: Delay(delay), join_ms: Delay(join))
+            gaps: subscribers.reduce(0) { $0 + $1.gap_count }, delay_ms: Delay(delay), join_ms: Delay(join), media_gap_ms: Delay(gap),
+            missing: subscribers.reduce(0) { $0 + $1.missing }, resumes: participants.reduce(0) { $0 + $1.tally.resumes }, moves: participants.reduce(0) { $0 + $1.tally.moves })
         self.measured = measured
         self.recording = recording
         client_drops = drops
@@ -125,6 +141,7 @@ extension Report.Publisher {
         name = one.name
         participant_id = one.credentials?.participant_id ?? ""
         node = one.node
+        (resumes, moves) = (one.tally.resumes, one.tally.moves)
         tracks = one.sends.map { stream in
             let counts = stream.counts
             return Report.Sent(
@@ -138,8 +155,12 @@ extension Report.Publisher {
     }
 }
 extension Report.Subscriber {
-    init(_ one: Participant, began: Int64) {
-        let streams = one.receives.values.sorted { $0.trackID < $1.trackID }
+    init(_ one: Participant, began: Int64, ended: Int64) {
+        let streams = one.receives.sorted { $0.trackID < $1.trackID }
+        media_gap_ms = one.mediaGap(until: ended)
+        missing = one.continuity.values.reduce(0) { $0 + $1.missing }
+        repeated = one.continuity.values.reduce(0) { $0 + $1.repeated }
+        (resumes, moves, longest_away_ms) = (one.tally.resumes, one.tally.moves, one.tally.longestAway)
         name = one.name
         participant_id = one.credentials?.participant_id ?? ""
         node = one.node
@@ -155,11 +176,13 @@ extension Report.Subscriber {
 }
 
 extension Participant {
-    var receivedCounts: ReceivedCounts { receives.values.reduce(into: ReceivedCounts()) { $0 += $1.counts } }
-    var delay: DelayDistribution { receives.values.reduce(into: DelayDistribution()) { $0.merge($1.delay) } }
+    var receivedCounts: ReceivedCounts { receives.reduce(into: ReceivedCounts()) { $0 += $1.counts } }
+    var delay: DelayDistribution { receives.reduce(into: DelayDistribution()) { $0.merge($1.delay) } }
+    /// The worst of its tracks, ms.
+    func mediaGap(until end: Int64) -> Double? { continuity.values.compactMap { $0.gap(until: end) }.max() }
     /// µs from opening the socket to the first packet.
     var joinTime: Int64? {
-        guard let opened = socketOpenedAt, let first = receives.values.compactMap(\.firstArrival).min() else { return nil }
+        guard let opened = socketOpenedAt, let first = receives.compactMap(\.firstArrival).min() else { return nil }
         return first - opened
     }
 }

@@ -35,11 +35,11 @@ import Testing
     @Test func clientExamplesAreRead() throws {
         for (name, schema) in Self.clientSchemas {
             for example in schema["examples"]?.array ?? [] where example["seq"] == nil {
-                let message = try ClientMessageCodec.decode(example.bytes)
-                #expect(message.id == example["id"]?.integer, "\(name)")
+                let frame = try ClientMessageCodec.decode(example.bytes)
+                #expect(frame.id == example["id"]?.integer, "\(name)")
                 var extended = try #require(example.object)
                 extended["a_later_release"] = ["x": 1]
-                #expect(try ClientMessageCodec.decode(JSON.object(extended).bytes) == message, "unknown members are ignored")
+                #expect(try ClientMessageCodec.decode(JSON.object(extended).bytes) == frame, "unknown members are ignored")
                 for member in schema["required"]?.array ?? [] {
                     var broken = try #require(example.object)
                     broken[member.string!] = nil
@@ -60,8 +60,13 @@ import Testing
         (#"{"type":"unpublish","track_id":"t"}"#, ClientMessage(.unpublish(trackID: "t"))), (#"{"type":"subscribe","track_ids":["a","b"]}"#, ClientMessage(.subscribe(trackIDs: ["a", "b"]))),
         (#"{"type":"unsubscribe","track_id":"a"}"#, ClientMessage(.unsubscribe(trackIDs: ["a"]))), (#"{"type":"mute","track_id":"t","muted":false}"#, ClientMessage(.mute(trackID: "t", muted: false))),
         (#"{"type":"chat","text":"hé"}"#, ClientMessage(.chat(text: "hé"))), (#"{"type":"start_recording","id":0}"#, ClientMessage(id: 0, .startRecording)), (#"{"type":"stop_recording"}"#, ClientMessage(.stopRecording)),
-        (#"{"type":"bye"}"#, ClientMessage(.bye)),
-    ]) func decodes(_ text: String, _ message: ClientMessage) throws { #expect(try ClientMessageCodec.decode(Array(text.utf8)) == message) }
+        (#"{"type":"bye"}"#, ClientMessage(.bye)), (#"{"type":"hello","features":["move","fly","resume"]}"#, ClientMessage(.hello([.move, .resume]))), (#"{"type":"hello"}"#, ClientMessage(.hello([]))),
+    ]) func decodes(_ text: String, _ message: ClientMessage) throws { #expect(try ClientMessageCodec.decode(Array(text.utf8)) == .message(message)) }
+    @Test func aResumeIsAFrameOfItsOwn() throws {
+        let text = #"{"type":"resume","id":4,"token":"t","last_seq":7,"attempt":3,"move":true,"features":["move"]}"#
+        #expect(try ClientMessageCodec.decode(Array(text.utf8)) == .resume(ResumeFrame(id: 4, token: "t", lastSeen: 7, attempt: 3, isMove: true, features: [.move])))
+        #expect(throws: ClientMessageError.self) { try ClientMessageCodec.decode(Array(#"{"type":"resume","token":"t","last_seq":-1}"#.utf8)) }
+    }
 
     @Test(arguments: [
         ("", nil, "malformed"), ("[]", nil, "malformed"), ("{}", nil, "malformed"), (#"{"type":7,"id":4}"#, 4, "malformed"), (#"{"type":"dance","id":4}"#, 4, "unknown_type"), (#"{"type":"chat","id":4,"text":""}"#, 4, "malformed"),
@@ -80,29 +85,38 @@ import Testing
     static let publication = PublicationInfo(trackID: "t", participantID: "p_1", kind: .video, source: .screenShare, codec: "vp8", muted: false)
     static let status = RecordingStatus(recordingID: "rec-1", roomID: "room-1", state: .ready, reason: "short", duration: 20.25, size: 12345, outputPath: "rooms/room-1/rec-1")
     static func event(_ kind: RoomEvent.Kind) -> ServerMessage { .event(RoomEvent(sequence: 9, epoch: Epoch(2), at: WallTime(seconds: 1), kind: kind)) }
+    static let session = SessionFacts(
+        roomID: "room-1", mode: .sfu, participantID: "p_1", name: "Ada", role: .host, joinedAt: WallTime(seconds: 1_700_000_000), metadata: "m", autoSubscribe: true, attachment: 3,
+        epoch: Epoch(2), sequence: 4)
+    static let welcome = Welcome(
+        roomID: "room-1", title: "T", mode: .sfu, participant: info, participants: [info], publications: [publication], recording: status, session: session, pingInterval: .milliseconds(2500),
+        iceServers: ["stun:a"], node: "north", nodes: ["https://north:1", "https://south:2"], maxParticipants: 5, sequence: 4)
+    static let missed = RoomEvent(sequence: 3, epoch: Epoch(2), at: WallTime(seconds: 1), kind: .muted("t", "p_1", true))
     static let outgoing: [(String, ServerMessage)] = [
-        ("welcome", .welcome(Welcome(
-            roomID: "room-1", title: "T", mode: .sfu, participant: info, participants: [info], publications: [publication], recording: status, resumeToken: "r", pingInterval: .milliseconds(2500),
-            iceServers: ["stun:a"], node: "north", maxParticipants: 5, sequence: 4))),
+        ("welcome", .welcome(welcome)), ("resumed", .resumed(Resumed(welcome: welcome, missed: [missed], settles: nil))), ("resumed", .resumed(Resumed(welcome: welcome, missed: nil, settles: .seconds(6)))),
+        ("move", .move(MoveOrder(reason: .draining, roomID: "room-1", nodes: ["https://south:2"], deadline: .seconds(10)))), ("unknown_session", .unknownSession("join afresh")),
+        ("participant_moved", event(.participantMoved(info))), ("track_moved", event(.trackMoved("t", "p_1"))), ("bye", .bye(.moved)), ("bye", .bye(.draining)),
         ("ok", .ok(id: 7)), ("error", .error(id: nil, code: "malformed", message: "m")), ("error", .error(id: 3, code: "a_b", message: "m")), ("webrtc_offer", .offer(SessionDescriptionMessage(from: "p_2", sdp: "v=0"))),
         ("webrtc_answer", .answer(SessionDescriptionMessage(sdp: "v=0"))), ("ice_candidate", .candidate(CandidateMessage(candidate: "c", sdpMid: "0", sdpMLineIndex: 0))),
-        ("heartbeat", .heartbeat), ("participant_joined", event(.participantJoined(info))), ("participant_left", event(.participantLeft("p_1", .connectionLost))), ("track_published", event(.trackPublished(publication))),
+        ("heartbeat", .heartbeat(session)), ("participant_joined", event(.participantJoined(info))), ("participant_left", event(.participantLeft("p_1", .connectionLost))), ("track_published", event(.trackPublished(publication))),
         ("track_unpublished", event(.trackUnpublished("t", "p_1"))), ("muted", event(.muted("t", "p_1", true))),
         ("chat", event(.chat(ChatMessage(id: "c", from: "p_1", name: "Ada", text: "hi", at: WallTime(seconds: 1_700_000_000))))), ("recording_status", event(.recording(status))), ("bye", event(.ended)), ("bye", .bye(.removed)),
         ("subscription_updated", .subscriptionUpdated(trackID: "t", participantID: "p_1", mid: "3", subscribed: true)),
     ]
     @Test(arguments: outgoing.indices) func whatIsWrittenFitsItsSchema(_ index: Int) throws {
         let (name, message) = Self.outgoing[index]
-        let json = try JSONParser.parse(ServerMessageCodec.encode(message))
+        let json = try JSONParser.parse(ServerMessageCodec.encode(message) { _ in "sealed" })
         #expect(json["type"]?.string == name)
         #expect(SchemaCheck.problems(json, try #require(Self.schemas[name])) == [], "\(json.text)")
     }
+    static func json(_ message: ServerMessage) -> JSON { ServerMessageCodec.json(message) { _ in "sealed" } }
     @Test func namesClientsRelyOn() {
-        #expect(ServerMessageCodec.json(Self.event(.recording(Self.status))).text
+        #expect(Self.json(Self.event(.recording(Self.status))).text
             == #"{"type":"recording_status","seq":9,"recording":{"recording_id":"rec-1","room_id":"room-1","state":"ready","reason":"short","duration":20.25,"size":12345,"output_path":"rooms/room-1/rec-1"},"recordingId":"rec-1","roomId":"room-1","state":"ready","duration":20.25,"size":12345,"outputPath":"rooms/room-1/rec-1"}"#)
-        #expect(ServerMessageCodec.json(Self.event(.ended)).text == #"{"type":"bye","seq":9,"reason":"ended"}"#)
-        #expect(ServerMessageCodec.json(Self.event(.muted("t", "p", true))).text == #"{"type":"muted","seq":9,"track_id":"t","participant_id":"p","muted":true}"#)
-        let welcome = ServerMessageCodec.json(Self.outgoing[0].1)
-        #expect(welcome["ping_interval"] == .number(2.5) && welcome["participant"]?["id"] == "p_1" && welcome["session_id"] == "room-1")
+        #expect(Self.json(Self.event(.ended)).text == #"{"type":"bye","seq":9,"reason":"ended"}"#)
+        #expect(Self.json(Self.event(.muted("t", "p", true))).text == #"{"type":"muted","seq":9,"track_id":"t","participant_id":"p","muted":true}"#)
+        let welcome = Self.json(Self.outgoing[0].1)
+        #expect(welcome["ping_interval"] == .number(2.5) && welcome["participant"]?["id"] == "p_1" && welcome["session_id"] == "room-1" && welcome["resume_token"] == "sealed")
+        #expect(Self.json(.move(MoveOrder(reason: .frozen, roomID: "r", nodes: ["https://a:1", "http://b:2"], deadline: .seconds(1))))["ws_urls"] == ["wss://a:1/ws/r", "ws://b:2/ws/r"])
     }
 }

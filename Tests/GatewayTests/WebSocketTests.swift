@@ -32,7 +32,7 @@ import Testing
             #expect(SchemaCheck.problems(welcome, try #require(SignallingCodecTests.schemas["welcome"])) == [])
             #expect(welcome["participant"]?["name"] == "Grace" && welcome["seq"] == 1)
             try client.sendText(#"{"type":"heartbeat"}"#)
-            #expect(try client.receiveJSON() == ["type": "heartbeat"])
+            #expect(try client.receiveJSON()["type"] == "heartbeat")
             try client.sendText(#"{"type":"publish","id":5,"track_id":"cam","source":"camera"}"#)
             #expect(try client.receiveJSON() == ["type": "ok", "id": 5])
             try client.sendText(#"{"type":"chat","text":"hi"}"#)
@@ -43,6 +43,43 @@ import Testing
             client.close()
             let session = try #require(gateway.conference.state.withLock { $0.sessions.first })
             #expect(await gateway.waits { session.lost.withLock { $0 } == 1 }, "told once that the connection is gone")
+        }
+    }
+    /// The token of one node's welcome is good at any node with the same keys, in the first frame and nowhere else.
+    @Test func resumesByAToken() async throws {
+        try await TestGateway.run { gateway in
+            let place = try Self.join(gateway)
+            let first = try gateway.client()
+            _ = try first.upgrade("/ws/\(place.room)?participant_id=\(place.participant)&token=\(place.token)")
+            let token = try #require(try first.receiveJSON()["resume_token"]?.string)
+            let second = try gateway.client()
+            #expect(try second.upgrade("/ws/\(place.room)").status == 101)
+            try second.sendText(#"{"type":"resume","token":"\#(token)","last_seq":1,"attempt":2,"move":true,"features":["move"]}"#)
+            let resumed = try second.receiveJSON()
+            #expect(SchemaCheck.problems(resumed, try #require(SignallingCodecTests.schemas["resumed"])) == [], "\(resumed.text)")
+            #expect(resumed["participant"]?["id"]?.string == place.participant && resumed["participant"]?["name"] == "Grace")
+            let request = try #require(gateway.conference.state.withLock { $0.resumes.last })
+            #expect(request.lastSeen == 1 && request.attempt == 2 && request.isMove && request.features == [.move] && request.session.attachment == 7)
+            try second.sendText(#"{"type":"resume","token":"\#(token)","last_seq":1}"#)
+            #expect(try second.receiveJSON()["code"] == "already_attached")
+        }
+    }
+    @Test func refusesTokensThatAreNotItsOwn() async throws {
+        try await TestGateway.run { gateway in
+            let place = try Self.join(gateway)
+            let first = try gateway.client()
+            _ = try first.upgrade("/ws/\(place.room)?participant_id=\(place.participant)&token=\(place.token)")
+            let token = try #require(try first.receiveJSON()["resume_token"]?.string)
+            let other = try gateway.client()
+            #expect(try other.upgrade("/ws/elsewhere").status == 101)
+            try other.sendText(#"{"type":"resume","token":"\#(token)","last_seq":1}"#)
+            #expect(try other.receiveJSON()["type"] == "unknown_session")
+            #expect(try other.receive() == .close(4412, "unknown_session"))
+            let silent = try gateway.client()
+            _ = try silent.upgrade("/ws/\(place.room)")
+            try silent.sendText(#"{"type":"heartbeat"}"#)
+            #expect(try silent.receiveJSON()["code"] == "token_required")
+            #expect(try silent.receive() == .close(4401, "token_required"))
         }
     }
     @Test func admitsByTokenOrBareID() async throws {
@@ -65,7 +102,7 @@ import Testing
         try await TestGateway.run { gateway in
             let place = try Self.join(gateway)
             let cases: [(String, String, UInt16)] = [
-                ("/ws/\(place.room)", "token_required", 4401), ("/ws/\(place.room)?participant_id=nobody", "unknown_participant", 4401), ("/ws/\(place.room)?participant_id=a%20b", "unknown_participant", 4401),
+                ("/ws/\(place.room)?participant_id=nobody", "unknown_participant", 4401), ("/ws/\(place.room)?participant_id=a%20b", "unknown_participant", 4401),
                 ("/ws/\(place.room)?participant_id=\(place.participant)&token=abc", "bad_token", 4401), ("/ws/\(place.room)?participant_id=p_other&token=\(place.token)", "wrong_participant", 4403),
                 ("/ws/\(place.room)?token=\(try gateway.token { $0.roomJoin = false })", "wrong_room", 4403), ("/ws/\(place.room)?token=\(try gateway.token { $0.room = "other" })", "wrong_room", 4403),
                 ("/ws/none?token=\(try gateway.token())", "unknown_session", 4404), ("/ws/\(place.room)?token=\(try gateway.token { $0.expires = WallTime(seconds: 1) })", "token_expired", 4401),
@@ -116,7 +153,7 @@ import Testing
             #expect(try client.receive() == .close(4400, "bad_request"))
             let other = try Self.open(gateway)
             try other.sendText(#"{"type":"heartbeat"}"#)
-            #expect(try other.receiveJSON() == ["type": "heartbeat"], "nobody else notices")
+            #expect(try other.receiveJSON()["type"] == "heartbeat", "nobody else notices")
         }
     }
     @Test func aFloodIsRefusedThenClosed() async throws {

@@ -59,7 +59,8 @@ extension Participant {
             live.insert(section.mid)
             if media.inbound[section.mid] != nil {
                 let track = media.inbound[section.mid]!
-                await media.router.local { $0.updateInbound(track, section) }
+                let attachment = published[track]?.attachment ?? 0
+                await media.router.local { $0.updateInbound(track, attachment: attachment, section) }
                 continue
             }
             try await publish(section, on: media)
@@ -76,12 +77,16 @@ extension Participant {
         var track = declaration?.trackID ?? TrackID(section.trackID.filter { $0 != "{" && $0 != "}" })
         if !track.isSafe || published[track] != nil { track = TrackID("TR_" + context.random.token(14)) }
         guard let codec = section.codecs.first else { return }
+        // Published before at another edge: it goes on as it was.
+        let known = view.publications[track].flatMap { $0.info.participantID == info.id ? $0.info : nil }
         let publication = Publication(
             info: PublicationInfo(
-                trackID: track, participantID: info.id, kind: kind, source: declaration?.source ?? (kind == .audio ? .microphone : .camera),
-                codec: codec.codec.name, muted: declaration?.muted ?? false),
-            router: media.router.address(of: context.edge.plane(of: roomID)))
-        try await media.router.local { [track] in try $0.publish(track, from: media.transport, section, muted: publication.info.muted) }
+                trackID: track, participantID: info.id, kind: kind, source: declaration?.source ?? known?.source ?? (kind == .audio ? .microphone : .camera),
+                codec: codec.codec.name, muted: (declaration?.muted ?? false) || (known?.muted ?? false)),
+            router: media.router.address(of: context.edge.plane(of: roomID)), attachment: attachment)
+        try await media.router.local { [track] in
+            try $0.publish(track, attachment: publication.attachment, from: media.transport, section, muted: publication.info.muted)
+        }
         self.media?.inbound[section.mid] = track
         published[track] = publication
         let me = info.id
@@ -89,9 +94,9 @@ extension Participant {
     }
 
     func unpublish(_ track: TrackID) async throws {
-        guard published.removeValue(forKey: track) != nil else { return }
+        guard let publication = published.removeValue(forKey: track) else { return }
         if let mid = media?.inbound.first(where: { $0.value == track })?.key { media?.inbound[mid] = nil }
-        await media?.router.local { $0.unpublish(track) }
+        await media?.router.local { $0.unpublish(track, attachment: publication.attachment) }
         let me = info.id
         try await ask { try await $0.unpublish(track, by: me, attachment: self.attachment) }
     }
@@ -151,6 +156,23 @@ extension Participant {
         }
     }
 
+    /// The publisher of a track is attached elsewhere now: what this client gets of it goes on from there.
+    func follow(_ publication: Publication) async {
+        let track = publication.info.trackID
+        guard let media = self.media, media.subscriptions[track] != nil else { return }
+        self.media?.subscriptions[track]?.publication = publication
+        // One that does not run yet begins at the new place.
+        guard media.subscriptions[track]?.forwarding == true else { return }
+        do { try await media.router.local { try await $0.move(publication) } } catch {
+            context.log(.warning, "follow_failed", ["room": roomID.rawValue, "track": track.rawValue, "error": "\(error)"])
+            begin(on: context.loop) { participant in
+                try? await participant.context.loop.sleep(for: Limits.subscribeRetry)
+                guard !participant.finished, participant.media?.subscriptions[track]?.publication == publication else { return }
+                await participant.follow(publication)
+            }
+        }
+    }
+
     /// The publisher's Router could not be asked (its node is restarting, a link is down): tried again while the track is published.
     private func retryForward(_ outbound: OutboundMedia) {
         begin(on: context.loop) { participant in
@@ -189,10 +211,11 @@ extension Participant {
             context.log(.info, "peer_connected", ["room": roomID.rawValue])
         case .closed(let reason):
             context.log(.info, "peer_closed", ["room": roomID.rawValue, "reason": reason])
+            if handover != nil { return await finish(.moved, tellRoom: false) }
             if connection == nil { return await finish(.connectionLost, tellRoom: true) }
             // The client still signals: its tracks end here, a new offer starts over.
             let tracks = published.keys.sorted()
-            await closeMedia()
+            await closeMedia(isHandedOver: false)
             for track in tracks {
                 published[track] = nil
                 let me = info.id
@@ -202,10 +225,11 @@ extension Participant {
         }
     }
 
-    func closeMedia() async {
+    /// - Parameter isHandedOver: what it published goes on from another edge.
+    func closeMedia(isHandedOver: Bool) async {
         guard let media = self.media else { return }
         self.media = nil
-        let tracks = published.keys.sorted()
-        await media.router.local { await $0.removePeer(media.transport, tracks: tracks) }
+        let tracks = published.values.map { ($0.info.trackID, attachment: $0.attachment) }.sorted { $0.0 < $1.0 }
+        await media.router.local { await $0.removePeer(media.transport, tracks: tracks, isHandedOver: isHandedOver) }
     }
 }

@@ -6,22 +6,25 @@ import EventLoop
 import Primitives
 
 extension Participant {
-    func attach() async throws {
-        let snapshot = try await room.attach(RoomAttachment(
+    @discardableResult
+    func attach(resume: ResumeClaim? = nil) async throws -> RoomGrant {
+        let grant = try await room.attach(RoomAttachment(
             participant: info, edge: id, number: attachment,
             publications: published.values.sorted { $0.info.trackID < $1.info.trackID },
-            known: view.epoch == .none ? nil : view.asSnapshot))
+            known: view.epoch == .none ? nil : view.asSnapshot, resume: resume))
         let first = view.epoch == .none
-        attachment = snapshot.attachment
+        attachment = grant.snapshot.attachment
         attached = true
-        let changes = view.replace(by: snapshot, at: context.loop.wall)
-        guard !first else { return }
+        let changes = view.replace(by: grant.snapshot, at: context.loop.wall)
+        guard !first else { return grant }
         for (event, publication) in changes { await tell(event, publication) }
+        return grant
     }
 
     /// The Room does not know this attachment any more, or its node died. Media goes on meanwhile.
     /// Gives up this turn after `roomPatience`; the next tick tries again.
     func attachAgain() async {
+        guard handover == nil else { return }
         attached = false
         let deadline = context.loop.now + Limits.roomPatience
         var pause = Duration.milliseconds(100)
@@ -49,6 +52,9 @@ extension Participant {
                 try? await context.loop.sleep(for: .milliseconds(100))
             } catch let error as ServiceError where error.code == "unknown_participant" && context.loop.now < deadline && !finished {
                 await attachAgain()
+            } catch let error as ServiceError where error.code == RoomCore.superseded.code {
+                begin(on: context.loop) { await $0.superseded() }
+                throw error
             }
         }
     }
@@ -58,6 +64,9 @@ extension Participant {
         case .event(let event, let publication):
             guard view.apply(event, publication) else { return }
             await tell(event, publication)
+        case .refreshed(let snapshot):
+            guard snapshot.epoch > view.epoch || snapshot.epoch == view.epoch && snapshot.sequence >= view.sequence else { return }
+            for (event, publication) in view.replace(by: snapshot, at: context.loop.wall) { await tell(event, publication) }
         case .relay(let signal):
             switch signal.kind {
             case .offer: send(.offer(SessionDescriptionMessage(from: signal.from, to: signal.to, sdp: signal.text)))
@@ -65,8 +74,8 @@ extension Participant {
             case .candidate:
                 send(.candidate(CandidateMessage(from: signal.from, to: signal.to, candidate: signal.text, sdpMid: signal.sdpMid, sdpMLineIndex: signal.sdpMLineIndex)))
             }
-        case .detached(let reason):
-            await finish(reason, tellRoom: false)
+        case .detached(.moved): handOver()
+        case .detached(let reason): await finish(reason, tellRoom: false)
         }
     }
 
@@ -78,9 +87,11 @@ extension Participant {
             if autoSubscribe, track.participantID != info.id { await subscribe(to: [track.trackID]) }
         case .trackUnpublished(let track, _):
             await unsubscribe(from: [track])
+        case .trackMoved(_, let owner):
+            if let publication, owner != info.id { await follow(publication) }
         case .muted(let track, let owner, let muted):
             if owner == info.id { await applyMute(track, muted) }
-        case .participantJoined, .participantLeft, .chat, .recording, .ended: break
+        case .participantJoined, .participantMoved, .participantLeft, .chat, .recording, .ended: break
         }
     }
 }

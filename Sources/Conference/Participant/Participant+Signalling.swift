@@ -7,6 +7,7 @@ import Primitives
 
 extension Participant {
     func handle(_ message: ClientMessage) async {
+        if handover != nil { return handleLeaving(message) }
         do {
             switch message.body {
             case .startRecording: return recordInBackground(message.id, start: true)
@@ -31,7 +32,7 @@ extension Participant {
         case .candidate(let candidate):
             // An ICE-lite server learns a client's address from its checks (RFC 8445 §2.5); nothing to do in an sfu room.
             if view.room.mode == .p2p { try await relay(candidate) }
-        case .heartbeat: send(.heartbeat)
+        case .hello(let features): self.features = features
         case .publish(let track, let mid, let source, let muted):
             guard declared.count < RoomCore.Limits.publicationsPerParticipant * 2 else {
                 throw ServiceError(.conflict, code: "too_many_tracks", message: "unpublish a track first")
@@ -42,12 +43,12 @@ extension Participant {
         case .unsubscribe(let tracks): await unsubscribe(from: tracks)
         case .mute(let track, let muted):
             let me = info.id
-            try await ask { try await $0.mute(me, track: track, muted: muted, by: nil) }
+            try await ask { try await $0.mute(me, track: track, muted: muted, by: nil, attachment: self.attachment) }
         case .chat(let text):
             let me = info.id
             try await ask { try await $0.chat(text, from: me, attachment: self.attachment) }
         case .bye: await finish(.left, tellRoom: true)
-        case .startRecording, .stopRecording: break
+        case .heartbeat, .startRecording, .stopRecording: break
         }
     }
 

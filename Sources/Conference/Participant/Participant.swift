@@ -16,7 +16,8 @@ package distributed actor Participant {
     package enum Limits {
         /// Work waiting: client messages, deliveries, ticks. A client that exceeds it is closed with `rate_limited`.
         package static let work = 1024
-        package static let pingInterval = Duration.seconds(10)
+        /// A client that hears no answer for as long again takes its node for gone.
+        package static let pingInterval = Duration.seconds(1)
         /// Silence after which a client's connection counts as lost.
         package static let clientSilence = Duration.seconds(35)
         /// How long media and membership outlive a lost signalling connection.
@@ -52,17 +53,26 @@ package distributed actor Participant {
     var media: EdgeMedia?
     var declared: [String: DeclaredTrack] = [:]
     var published: [TrackID: Publication] = [:]
+    var features: Set<ClientFeature>
+    /// Set once the client has a newer attachment elsewhere and this one carries its media until that does.
+    var handover: Handover?
+    private var isOpen = false
     private(set) var finished = false
     private var work = BoundedQueue<Work>(capacity: Limits.work)
     private var pumping = false
 
-    init(context: ConferenceContext, room: RoomRecord, info: ParticipantInfo, connection: any SignallingConnection, autoSubscribe: Bool) {
+    /// - Parameter resume: what a returning client presented; nil for one that joins.
+    init(
+        context: ConferenceContext, room: RoomRecord, info: ParticipantInfo, connection: any SignallingConnection, autoSubscribe: Bool, resume: ResumeRequest? = nil
+    ) {
         actorSystem = context.system
         self.context = context
         roomID = room.id
         self.autoSubscribe = autoSubscribe
         self.info = info
         self.connection = connection
+        attachment = resume?.session.attachment ?? 0
+        features = resume?.features ?? []
         lastHeard = context.loop.now
         lastTouch = context.loop.now
         view = RoomView(room: room, node: context.system.node)
@@ -75,6 +85,14 @@ package distributed actor Participant {
     /// The Room's word; returns at once, order kept.
     package distributed func deliver(_ deliveries: [RoomDelivery]) { enqueue(.deliveries(deliveries)) }
 
+    /// A client's message. A heartbeat asks whether this node lives and does not wait for a Room that is coming back.
+    func receive(_ message: ClientMessage) {
+        lastHeard = context.loop.now
+        guard case .heartbeat = message.body, isOpen, !finished else { return enqueue(.message(message)) }
+        send(.heartbeat(session))
+        if let id = message.id { send(.ok(id: id)) }
+    }
+
     func enqueue(_ item: Work) {
         guard !finished else { return }
         guard work.push(item) else {
@@ -82,7 +100,11 @@ package distributed actor Participant {
             begin(on: context.loop) { await $0.finish(.rateLimited, tellRoom: true) }
             return
         }
-        guard !pumping else { return }
+        startPump()
+    }
+    /// What comes before the Room has answered the first attachment waits for it.
+    private func startPump() {
+        guard isOpen, !pumping else { return }
         pumping = true
         begin(on: context.loop) { await $0.pump() }
     }
@@ -94,9 +116,7 @@ package distributed actor Participant {
 
     private func carryOut(_ item: Work) async {
         switch item {
-        case .message(let message):
-            lastHeard = context.loop.now
-            await handle(message)
+        case .message(let message): await handle(message)
         case .deliveries(let deliveries):
             for delivery in deliveries where !finished { await handle(delivery) }
         case .peer(let notice): await handle(notice)
@@ -112,10 +132,15 @@ package distributed actor Participant {
 
     // MARK: Life
 
-    /// Attaches to the Room and sends `welcome`.
-    func open() async throws {
-        try await attach()
-        send(.welcome(view.welcome(for: info, resumeToken: context.random.token(26))))
+    /// Attaches to the Room and sends `welcome`, or `resumed`.
+    func open(resume: ResumeRequest? = nil) async throws {
+        let grant = try await attach(resume: resume.map {
+            ResumeClaim(epoch: $0.session.epoch, sequence: $0.session.sequence, lastSeen: $0.lastSeen, attempt: $0.attempt, isMove: $0.isMove)
+        })
+        let welcome = view.welcome(for: info, session: session, nodes: context.nodes(for: info.id))
+        send(resume == nil ? .welcome(welcome) : .resumed(Resumed(welcome: welcome, missed: grant.missed, settles: grant.isSettling ? RoomCore.Limits.recoveryWindow : nil)))
+        isOpen = true
+        startPump()
         if autoSubscribe { await subscribe(to: view.publications.keys.filter { view.publications[$0]?.info.participantID != info.id }.sorted()) }
         begin(on: context.loop) { await $0.tickForever() }
     }
@@ -128,6 +153,7 @@ package distributed actor Participant {
     }
 
     private func tick() async {
+        guard handover == nil else { return }
         let now = context.loop.now
         if connection != nil, now - lastHeard > Limits.clientSilence {
             connection?.close(code: 4408, reason: "heartbeat_timeout")
@@ -148,9 +174,25 @@ package distributed actor Participant {
         send(.bye(reason))
         connection?.close(code: reason.closeCode, reason: reason.rawValue)
         connection = nil
-        context.edge.remove(self, participant: info.id, room: roomID)
-        await closeMedia()
+        context.edge.remove(self, participant: info.id, room: roomID, reason)
+        await closeMedia(isHandedOver: reason == .replaced || reason == .moved)
         if tellRoom { try? await room.leave(info.id, attachment: attachment, reason: reason) }
+    }
+    /// The node stops. A client that knows how to resume is expected elsewhere in a moment; for the others this is the end.
+    func shutDown() async {
+        let goesOn = features.contains(.resume)
+        await finish(handover == nil ? .shutdown : .moved, tellRoom: handover == nil && !goesOn)
+    }
+    /// The Room knows a newer attachment of this client.
+    func superseded() async {
+        guard handover == nil else { return }
+        await finish(.replaced, tellRoom: false)
+    }
+    /// What lets the client go on anywhere.
+    var session: SessionFacts {
+        SessionFacts(
+            roomID: roomID, mode: view.room.mode, participantID: info.id, name: info.name, role: info.role, joinedAt: info.joinedAt, metadata: info.metadata,
+            autoSubscribe: autoSubscribe, attachment: attachment, epoch: view.epoch, sequence: view.sequence)
     }
 
     func send(_ message: ServerMessage) { connection?.send(message) }
@@ -160,8 +202,8 @@ extension LeaveReason {
     /// WebSocket close codes (RFC 6455 §7.4.2, private range) that say why.
     var closeCode: UInt16 {
         switch self {
-        case .left, .ended: 1000
-        case .shutdown: 1001
+        case .left, .ended, .moved: 1000
+        case .shutdown, .draining: 1001
         case .removed: 4403
         case .replaced: 4409
         case .connectionLost: 4408

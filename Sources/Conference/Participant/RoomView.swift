@@ -3,7 +3,8 @@ import Contracts
 import Primitives
 
 struct RoomView {
-    let room: RoomRecord
+    /// Of a room that is resumed only the id and the mode are right until the first snapshot.
+    private(set) var room: RoomRecord
     private(set) var node: NodeName
     private(set) var epoch = Epoch.none
     private(set) var sequence: UInt64 = 0
@@ -21,9 +22,10 @@ struct RoomView {
         guard event.epoch == epoch, event.sequence > sequence else { return false }
         sequence = event.sequence
         switch event.kind {
-        case .participantJoined(let info): participants[info.id] = info
+        case .participantJoined(let info), .participantMoved(let info): participants[info.id] = info
         case .participantLeft(let id, _): participants[id] = nil
         case .trackPublished(let info): if let publication { publications[info.trackID] = publication }
+        case .trackMoved(let track, _): if let publication { publications[track] = publication }
         case .trackUnpublished(let track, _): publications[track] = nil
         case .muted(let track, _, let muted): publications[track]?.info.muted = muted
         case .recording(let status): recording = status
@@ -37,20 +39,24 @@ struct RoomView {
         var kinds: [(RoomEvent.Kind, Publication?)] = []
         let nextParticipants = Dictionary(snapshot.participants.map { ($0.id, $0) }, uniquingKeysWith: { $1 })
         let nextPublications = Dictionary(snapshot.publications.map { ($0.info.trackID, $0) }, uniquingKeysWith: { $1 })
-        for (track, old) in publications.sorted(by: { $0.key < $1.key }) where nextPublications[track]?.router != old.router {
+        for (track, old) in publications.sorted(by: { $0.key < $1.key }) where nextPublications[track].map({ !Self.isSameTrack($0, old) }) ?? true {
             kinds.append((.trackUnpublished(track, old.info.participantID), nil))
         }
         for id in participants.keys.sorted() where nextParticipants[id] == nil { kinds.append((.participantLeft(id, .nodeLost), nil)) }
-        for info in snapshot.participants where participants[info.id] == nil { kinds.append((.participantJoined(info), nil)) }
+        for info in snapshot.participants where participants[info.id] != info {
+            kinds.append((participants[info.id] == nil ? .participantJoined(info) : .participantMoved(info), nil))
+        }
         for publication in snapshot.publications {
             let track = publication.info.trackID
-            if publications[track]?.router != publication.router {
+            guard let old = publications[track], Self.isSameTrack(publication, old) else {
                 kinds.append((.trackPublished(publication.info), publication))
-            } else if let old = publications[track], old.info.muted != publication.info.muted {
-                kinds.append((.muted(track, publication.info.participantID, publication.info.muted), nil))
+                continue
             }
+            if publication.isMoved(from: old) { kinds.append((.trackMoved(track, publication.info.participantID), publication)) }
+            if old.info.muted != publication.info.muted { kinds.append((.muted(track, publication.info.participantID, publication.info.muted), nil)) }
         }
         if let status = snapshot.recording, status != recording { kinds.append((.recording(status), nil)) }
+        room = snapshot.room
         node = snapshot.node
         epoch = snapshot.epoch
         sequence = snapshot.sequence
@@ -58,6 +64,11 @@ struct RoomView {
         publications = nextPublications
         recording = snapshot.recording
         return kinds.map { (RoomEvent(sequence: snapshot.sequence, epoch: snapshot.epoch, at: wall, kind: $0.0), $0.1) }
+    }
+
+    /// Whether subscriptions to `old` go on with `new`.
+    private static func isSameTrack(_ new: Publication, _ old: Publication) -> Bool {
+        (new.router == old.router && new.attachment == old.attachment && new.info.codec == old.info.codec) || new.isMoved(from: old)
     }
 
     /// For a Room that has to rebuild itself.
@@ -68,12 +79,12 @@ struct RoomView {
             publications: publications.values.sorted { $0.info.trackID < $1.info.trackID }, recording: recording, attachment: 0)
     }
 
-    func welcome(for participant: ParticipantInfo, resumeToken: String) -> Welcome {
+    func welcome(for participant: ParticipantInfo, session: SessionFacts, nodes: [String]) -> Welcome {
         let snapshot = asSnapshot
         return Welcome(
             roomID: room.id, title: room.title, mode: room.mode, participant: participant, participants: snapshot.participants,
-            publications: snapshot.publications.map(\.info), recording: recording, resumeToken: resumeToken,
-            pingInterval: Participant.Limits.pingInterval, iceServers: [], node: participant.node,
+            publications: snapshot.publications.map(\.info), recording: recording, session: session,
+            pingInterval: Participant.Limits.pingInterval, iceServers: [], node: participant.node, nodes: nodes,
             maxParticipants: room.maxParticipants, sequence: sequence)
     }
 }

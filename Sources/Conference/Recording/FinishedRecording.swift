@@ -16,6 +16,8 @@ struct FinishedRecording: Sendable {
 struct FinishFailure: Error, Sendable {
     /// For people; says what to do where something can be done.
     var message: String
+    /// Another attempt may do: the disk was full or busy, or another process was at it.
+    var isTemporary = false
 }
 
 extension FinishedRecording {

@@ -38,15 +38,58 @@ extension Recording {
         await finish()
     }
 
-    /// The writer died with its node: its journals are closed by that; what they hold is finished, unasked.
+    /// The writer died with its node. Where the room still wants the recording it goes on here, under the same id, with a hole of that
+    /// time; else what the journals hold is finished, unasked.
+    func goOnAfterDeath() async {
+        guard let record, record.status.state.isActive, let snapshot = await roomThatWantsIt(record.status) else { return await finishAfterDeath() }
+        self.record?.recorder = actorSystem.node
+        self.record?.status.state = .recording
+        let reason = "its recorder stopped unexpectedly; it goes on at \(actorSystem.node) with a hole"
+        context.log(.warning, "recording_continues", ["recording": recordingID.rawValue, "from": record.recorder.rawValue])
+        begin(snapshot)
+        await change(.recording, reason: reason)
+    }
+    /// Asked for as long as a room may take to come back that died with its recorder.
+    private func roomThatWantsIt(_ status: RecordingStatus) async -> RoomSnapshot? {
+        let room = context.room(status.roomID), end = context.loop.now + Limits.roomReturn
+        while context.loop.now < end {
+            if let snapshot = try? await room.follow(status) {
+                return snapshot.recording?.recordingID == recordingID && snapshot.recording?.state.isActive == true && !snapshot.participants.isEmpty ? snapshot : nil
+            }
+            try? await context.loop.sleep(for: Limits.retry)
+        }
+        return nil
+    }
+    /// Another recorder holds a newer claim: what was captured here stays evidence, the rest is decided there.
+    func claimLost() async {
+        record = nil
+        await closeTaps()
+        leave()
+    }
+
     func finishAfterDeath() async {
         context.log(.warning, "recording_recovered", ["recording": recordingID.rawValue, "state": record?.status.state.rawValue ?? ""])
         await finish(reason: "the recorder stopped unexpectedly; finished from what was captured until then")
     }
 
+    /// A disk that is full, or another process at the same recording, is waited for, `Limits.finishAttempts` times.
+    private func finalise() async -> Result<FinishedRecording, FinishFailure> {
+        var pause = Limits.finishRetry
+        for _ in 1..<Limits.finishAttempts {
+            let result = await recorder.finalise(layout, loop: context.loop)
+            guard record != nil, case .failure(let failure) = result, failure.isTemporary else { return result }
+            context.log(.warning, "finish_retry", ["recording": recordingID.rawValue, "seconds": "\(pause.inSeconds)", "error": failure.message])
+            await change(.processing, reason: "tried again: \(failure.message)")
+            try? await context.loop.sleep(for: pause)
+            pause = pause * 2
+        }
+        return await recorder.finalise(layout, loop: context.loop)
+    }
+
     private func finish(reason: String? = nil) async {
         await change(.processing, reason: reason)
-        let result = await recorder.finalise(layout, loop: context.loop)
+        let result = await finalise()
+        guard record != nil else { return }
         switch result {
         case .success(let finished):
             record!.status.duration = finished.duration
@@ -58,6 +101,7 @@ extension Recording {
         case .failure(let failure):
             await change(.failed, reason: failure.message)
         }
+        context.edge.remove(recording: recordingID, room: layout.room)
         recorder.remove(recordingID)
         // The row says all there is to say; a later order (delete) activates it again.
         await actorSystem.deactivate(kind: Recording.kind, key: recordingID.rawValue)
@@ -88,7 +132,7 @@ extension RecordedEvent {
         case .chat(let message):
             self.init(.chat, at: event.at, participant: message.from, name: message.name)
             text = message.text
-        case .recording, .ended: return nil
+        case .recording, .ended, .participantMoved, .trackMoved: return nil
         }
         epoch = event.epoch.rawValue
     }

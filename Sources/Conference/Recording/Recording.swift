@@ -11,7 +11,8 @@ import RTP
 /// A virtual identity (kind `Recording.kind`, key the recording id) on a node of the recorder role; lives on the control loop.
 ///
 /// Life: `start` → starting → (packets) → recording → `stop` → stopping → (journals closed) → processing → (child) → ready or failed.
-/// An activation that finds a row but was not started belongs to a writer that died: what its journals hold is finished.
+/// An activation that finds a row but was not started belongs to a writer that died: it goes on where the room still wants it, else
+/// what the journals hold is finished.
 package distributed actor Recording {
     package typealias ActorSystem = ClusterSystem
     package static let kind = "recording"
@@ -26,6 +27,11 @@ package distributed actor Recording {
         /// Attempts to tell the Room how it ended; the row says it in any case.
         package static let tellAttempts = 20
         package static let tracks = 1024
+        /// How long a recording whose recorder died asks for its room, which may have died with it.
+        package static let roomReturn = Duration.seconds(15)
+        /// Finishing is tried so often while its failure is temporary, the pauses doubling from the first: two and a half minutes in all.
+        package static let finishAttempts = 6
+        package static let finishRetry = Duration.seconds(5)
     }
 
     let context: ConferenceContext
@@ -56,7 +62,7 @@ package distributed actor Recording {
         let row = try await context.recordings.recording(id)
         let recording = Recording(context: context, recorder: recorder, id: id, claim: claim, record: row)
         recorder.add(recording, id: id)
-        if let row, row.status.state != .ready, row.status.state != .failed { recording.begin(on: context.loop) { await $0.finishAfterDeath() } }
+        if let row, row.status.state != .ready, row.status.state != .failed { recording.begin(on: context.loop) { await $0.goOnAfterDeath() } }
         return recording
     }
 
@@ -72,18 +78,23 @@ package distributed actor Recording {
             status: RecordingStatus(recordingID: recordingID, roomID: room.id, state: .starting), recorder: actorSystem.node, epoch: epoch, startedAt: now, title: room.title)
         try await context.recordings.insert(fresh)
         record = fresh
-        var view = RoomView(room: room, node: order.snapshot.node)
-        _ = view.replace(by: order.snapshot, at: now)
-        self.view = view
-        context.edge.add(self, id: recordingID, room: room.id)
-        for person in order.snapshot.participants { people[person.id] = RecordingFacts.Person(id: person.id, name: person.name, role: person.role.rawValue) }
-        try writeFacts()
         note(RecordedEvent(.recordingStarted, at: now, participant: order.startedBy))
-        for publication in order.snapshot.publications { startCapture(publication) }
-        begin(on: context.loop) { await $0.followForever() }
+        begin(order.snapshot)
         if order.snapshot.publications.contains(where: { !$0.info.muted }) { await waitForFirstPacket() }
         await change(.recording, reason: capturing.isEmpty ? "no packet has arrived yet" : nil)
         return record!.status
+    }
+
+    /// Captures what the room publishes, and follows it from now on.
+    func begin(_ snapshot: RoomSnapshot) {
+        var view = RoomView(room: snapshot.room, node: snapshot.node)
+        _ = view.replace(by: snapshot, at: context.loop.wall)
+        self.view = view
+        context.edge.add(self, id: recordingID, room: snapshot.room.id)
+        for person in snapshot.participants { people[person.id] = RecordingFacts.Person(id: person.id, name: person.name, role: person.role.rawValue) }
+        try? writeFacts()
+        for publication in snapshot.publications { startCapture(publication) }
+        begin(on: context.loop) { await $0.followForever() }
     }
 
     /// Answers at once; finishing goes on in the background.
@@ -115,9 +126,16 @@ package distributed actor Recording {
 
     package distributed func deliver(_ deliveries: [RoomDelivery]) {
         for delivery in deliveries {
-            guard case .event(let event, let publication) = delivery, view?.apply(event, publication) == true else { continue }
-            heard(event, publication)
+            switch delivery {
+            case .event(let event, let publication): if view?.apply(event, publication) == true { heard(event, publication) }
+            case .refreshed(let snapshot): catchUp(with: snapshot)
+            case .relay, .detached: break
+            }
         }
+    }
+    private func catchUp(with snapshot: RoomSnapshot) {
+        guard let view, snapshot.epoch > view.epoch || snapshot.epoch == view.epoch && snapshot.sequence >= view.sequence else { return }
+        for (event, publication) in self.view!.replace(by: snapshot, at: context.loop.wall) { heard(event, publication) }
     }
 
     private func heard(_ event: RoomEvent, _ publication: Publication?) {
@@ -129,8 +147,9 @@ package distributed actor Recording {
             try? writeFacts()
         case .trackPublished: if let publication { startCapture(publication) }
         case .trackUnpublished(let track, _): endCapture(track)
+        case .trackMoved: if let publication { follow(publication) }
         case .ended: begin(on: context.loop) { _ = try? await $0.stop() }
-        case .participantLeft, .muted, .chat, .recording: break
+        case .participantLeft, .participantMoved, .muted, .chat, .recording: break
         }
     }
 
@@ -145,8 +164,8 @@ package distributed actor Recording {
         guard let record, record.status.state.isActive else { return }
         let room = context.room(record.status.roomID)
         guard let snapshot = try? await ClusterSystem.$deadline.withValue(.seconds(2), operation: { try await room.follow(record.status) }),
-              self.record?.status.state.isActive == true, let view, snapshot.epoch > view.epoch || snapshot.sequence > view.sequence else { return }
-        for (event, publication) in self.view!.replace(by: snapshot, at: context.loop.wall) { heard(event, publication) }
+              self.record?.status.state.isActive == true else { return }
+        catchUp(with: snapshot)
     }
     func nodeDown(_ node: NodeName) {
         guard view?.node == node else { return }
@@ -187,6 +206,20 @@ package distributed actor Recording {
             payloadTypes: configuration.codecs.map { .init($0.payloadType, $0.codec) }, extensions: configuration.extensions,
             writer: actorSystem.node, epoch: epoch, wallStart: context.loop.wall, ingress: publication.router.node)
     }
+    /// The publisher is attached elsewhere now. The journal goes on with that source's packets, under their SSRC.
+    private func follow(_ publication: Publication) {
+        let track = publication.info.trackID
+        guard tags[track] != nil else { return startCapture(publication) }
+        let router = context.edge.router(for: layout.room)
+        begin(on: context.loop) { recording in
+            while recording.tags[track] != nil, recording.view?.publications[track] == publication {
+                do { return try await router.local { try await $0.move(publication) } } catch {
+                    recording.context.log(.warning, "capture_follow", ["recording": recording.recordingID.rawValue, "track": track.rawValue, "error": "\(error)"])
+                    try? await recording.context.loop.sleep(for: Limits.retry)
+                }
+            }
+        }
+    }
     private func endCapture(_ track: TrackID) {
         guard let tag = tags.removeValue(forKey: track) else { return }
         let router = context.edge.router(for: layout.room), journals = recorder.journals
@@ -224,13 +257,17 @@ package distributed actor Recording {
     }
 
     func closeJournals() async {
-        let router = context.edge.router(for: layout.room)
-        for (track, tag) in tags.sorted(by: { $0.key < $1.key }) { await router.local { await $0.untap(track, tag: tag) } }
-        tags = [:]
+        await closeTaps()
         note(RecordedEvent(.recordingStopped, at: record?.stoppedAt ?? context.loop.wall))
         try? writeFacts()
         do { try recorder.journals.close(recording: layout) } catch { return }
         await withCheckedContinuation { journalsClosed.append($0) }
+    }
+
+    func closeTaps() async {
+        let router = context.edge.router(for: layout.room)
+        for (track, tag) in tags.sorted(by: { $0.key < $1.key }) { await router.local { await $0.untap(track, tag: tag) } }
+        tags = [:]
     }
 
     func writeFacts() throws {

@@ -13,9 +13,13 @@ final class Outbox {
         static let attempts = 5
         static let retryDelay = Duration.milliseconds(300)
     }
-    enum Target {
+    enum Target: Codable, Sendable {
         case participant(ActorAddress)
         case recording(ActorAddress)
+
+        var address: ActorAddress {
+            switch self { case .participant(let address), .recording(let address): address }
+        }
 
         func deliver(_ batch: [RoomDelivery], system: ClusterSystem) async throws {
             switch self {
@@ -34,6 +38,13 @@ final class Outbox {
 
     init(target: Target) { self.target = target }
 
+    var hasWork: Bool { !inFlight.isEmpty || !queue.isEmpty }
+    /// What has not certainly arrived, in order.
+    var pending: [RoomDelivery] {
+        var rest = queue, all = inFlight
+        while let next = rest.pop() { all.append(next) }
+        return all
+    }
     func nextBatch() -> [RoomDelivery]? {
         while inFlight.count < Limits.batch, let next = queue.pop() { inFlight.append(next) }
         return inFlight.isEmpty ? nil : inFlight

@@ -13,17 +13,25 @@ package distributed actor Room {
 
     package nonisolated var unownedExecutor: UnownedSerialExecutor { actorSystem.executor(of: id) }
 
-    private let context: ConferenceContext
-    private var core: RoomCore
-    private var outboxes: [ActorAddress: Outbox] = [:]
+    let context: ConferenceContext
+    var core: RoomCore
+    var outboxes: [ActorAddress: Outbox] = [:]
     /// Recording actors that follow this room's events.
-    private var followers: Set<ActorAddress> = []
+    var followers: Set<ActorAddress> = []
     private var ticking = false
+    /// When the Recording actor last presented itself.
+    private var recordingHeardAt: Instant
+    private var isWakingRecording = false
+    /// The node may not decide: whoever asks is told to try again, here or where the room is then.
+    private var isFrozen = false
+    /// Its state was taken to go along to another node (Room+Moving).
+    var isMoving = false
 
-    package init(context: ConferenceContext, record: RoomRecord, claim: Claim) {
+    init(context: ConferenceContext, core: RoomCore) {
         actorSystem = context.system
         self.context = context
-        core = RoomCore(record: record, node: context.system.node, epoch: claim.epoch, now: context.loop.now)
+        self.core = core
+        recordingHeardAt = context.loop.now
     }
 
     /// Activation under a fresh claim.
@@ -31,32 +39,43 @@ package distributed actor Room {
         guard let record = try await context.rooms.room(RoomID(key)) else {
             throw ServiceError(.notFound, code: "unknown_room", message: "no room has this id; create one with POST /api/v1/sessions/create")
         }
-        let room = Room(context: context, record: record, claim: claim)
+        let room = Room(context: context, core: RoomCore(record: record, node: context.system.node, epoch: claim.epoch, now: context.loop.now))
         await room.local { $0.live() }
         return room
     }
 
+    // MARK: Decisions
+
+    func freeze(_ frozen: Bool) { isFrozen = frozen }
+    private func requireDecisions() throws {
+        guard !isFrozen else { throw ServiceError(.unavailable, code: "room_frozen", message: "the room's node has lost sight of the cluster; nothing was done, try again") }
+    }
+
     // MARK: Members
 
-    package distributed func attach(_ attachment: RoomAttachment) throws -> RoomSnapshot {
+    package distributed func attach(_ attachment: RoomAttachment) throws -> RoomGrant {
+        try requireDecisions()
         let result = try core.attach(attachment, now: context.loop.now, wall: context.loop.wall)
-        if let replaced = result.replaced {
-            send(.detached(.replaced), to: replaced)
-            outboxes[replaced]?.closing = true
-        }
+        if let replaced = result.replaced { cut(replaced.edge, replaced.reason) }
         let edge = attachment.edge
         if outboxes[edge] == nil { outboxes[edge] = Outbox(target: .participant(edge)) }
         // The joiner's snapshot already holds these events; everyone else hears them.
         broadcast(result.events, except: edge)
-        return result.snapshot
+        if result.hasLearned {
+            let snapshot = core.snapshot()
+            for address in outboxes.keys where address != edge { send(.refreshed(snapshot), to: address) }
+        }
+        return result.grant
     }
 
     package distributed func leave(_ participant: ParticipantID, attachment: UInt64, reason: LeaveReason) {
+        guard !isFrozen else { return }
         if let edge = core.members[participant]?.edge, core.members[participant]?.attachment == attachment { outboxes[edge] = nil }
         broadcast(core.leave(participant, attachment: attachment, reason: reason, now: context.loop.now, wall: context.loop.wall))
     }
 
     package distributed func remove(_ participant: ParticipantID, by host: ParticipantID?) throws {
+        try requireDecisions()
         if let host { try core.requireHost(host) }
         guard let member = core.members[participant] else {
             throw ServiceError(.notFound, code: "unknown_participant", message: "not a participant of this room")
@@ -68,14 +87,19 @@ package distributed actor Room {
     // MARK: Publications
 
     package distributed func publish(_ publication: Publication, by participant: ParticipantID, attachment: UInt64) throws {
+        try requireDecisions()
         broadcast(try core.publish(publication, by: participant, attachment: attachment, wall: context.loop.wall))
     }
     package distributed func unpublish(_ track: TrackID, by participant: ParticipantID, attachment: UInt64) throws {
+        try requireDecisions()
         broadcast(try core.unpublish(track, by: participant, attachment: attachment, wall: context.loop.wall))
     }
-    /// Mutes one track, or all of the participant's where `track` is nil. `host` is checked where it is not the owner who asks.
-    package distributed func mute(_ participant: ParticipantID, track: TrackID?, muted: Bool, by host: ParticipantID?) throws {
+    /// Mutes one track, or all of the participant's where `track` is nil. `host` is checked where it is not the owner who asks,
+    /// the owner by its attachment.
+    package distributed func mute(_ participant: ParticipantID, track: TrackID?, muted: Bool, by host: ParticipantID?, attachment: UInt64?) throws {
+        try requireDecisions()
         if let host, host != participant { try core.requireHost(host) }
+        if let attachment { try core.check(participant, attachment) }
         let tracks = track.map { [$0] } ?? core.publications.values.filter { $0.info.participantID == participant }.map(\.info.trackID).sorted()
         for track in tracks {
             guard core.publications[track]?.info.participantID == participant else {
@@ -88,6 +112,7 @@ package distributed actor Room {
     // MARK: Words
 
     package distributed func chat(_ text: String, from participant: ParticipantID, attachment: UInt64) throws {
+        try requireDecisions()
         let event = try core.chat(from: participant, attachment: attachment, text: text, messageID: "M_" + context.random.token(12), wall: context.loop.wall)
         broadcast([event])
     }
@@ -115,6 +140,7 @@ package distributed actor Room {
     }
 
     package distributed func end() async throws {
+        try requireDecisions()
         try await context.rooms.endRoom(core.record.id, at: context.loop.wall)
         if core.recording?.state.isActive == true { _ = try? await stopRecording(by: nil) }
         broadcast(core.end(wall: context.loop.wall))
@@ -128,6 +154,7 @@ package distributed actor Room {
 
     /// - Returns: the status once packets are being captured.
     package distributed func startRecording(by participant: ParticipantID?) async throws -> RecordingStatus {
+        try requireDecisions()
         if let participant { try core.requireHost(participant) }
         if let current = core.recording, current.state.isActive {
             throw ServiceError(.conflict, code: "already_recording", message: "this room is being recorded as \(current.recordingID)")
@@ -135,6 +162,7 @@ package distributed actor Room {
         let recordingID = RecordingID("RC_" + context.random.token(14))
         broadcast(core.recordingChanged(RecordingStatus(recordingID: recordingID, roomID: core.record.id, state: .starting), wall: context.loop.wall))
         do {
+            recordingHeardAt = context.loop.now
             let recording = context.recording(recordingID)
             followers.insert(recording.id)
             outboxes[recording.id] = Outbox(target: .recording(recording.id))
@@ -151,6 +179,7 @@ package distributed actor Room {
 
     /// Answers at once; finishing goes on in the background and is told by events.
     package distributed func stopRecording(by participant: ParticipantID?) async throws -> RecordingStatus {
+        try requireDecisions()
         if let participant { try core.requireHost(participant) }
         guard let current = core.recording, current.state.isActive else {
             throw ServiceError(.conflict, code: "not_recording", message: "this room is not being recorded")
@@ -162,13 +191,16 @@ package distributed actor Room {
 
     /// The Recording actor's word about itself.
     package distributed func recordingChanged(_ status: RecordingStatus) {
+        guard !isFrozen else { return }
         broadcast(core.recordingChanged(status, wall: context.loop.wall))
         if !status.state.isActive { dropFollower(status.recordingID) }
     }
 
     /// A running Recording presents itself: a Room that came back without memory learns of it here.
     package distributed func follow(_ status: RecordingStatus) -> RoomSnapshot {
+        recordingHeardAt = context.loop.now
         let address = context.recording(status.recordingID).id
+        guard !isFrozen else { return core.snapshot() }
         if followers.insert(address).inserted { outboxes[address] = Outbox(target: .recording(address)) }
         broadcast(core.recordingChanged(status, wall: context.loop.wall))
         return core.snapshot()
@@ -192,7 +224,9 @@ package distributed actor Room {
     private func tickForever() async {
         while ticking {
             try? await context.loop.sleep(for: .milliseconds(500))
+            guard !isFrozen, !isMoving else { continue }
             broadcast(core.handleTimeout(now: context.loop.now, wall: context.loop.wall))
+            if context.loop.now - recordingHeardAt > Recording.Limits.followRoom * 2 { wakeRecording() }
             switch core.idle(now: context.loop.now) {
             case .no: break
             case .stopRecording: _ = try? await stopRecording(by: nil)
@@ -204,7 +238,20 @@ package distributed actor Room {
         }
     }
 
-    func nodeDown(_ node: NodeName) { core.nodeDown(node, now: context.loop.now) }
+    func nodeDown(_ node: NodeName) {
+        core.nodeDown(node, now: context.loop.now)
+        wakeRecording()
+    }
+    /// The recorder may be gone: a call finds the Recording where it is, or has it claimed and continued elsewhere.
+    private func wakeRecording() {
+        guard let current = core.recording, current.state.isActive, !isWakingRecording else { return }
+        isWakingRecording = true
+        let recording = context.recording(current.recordingID)
+        begin(on: context.loop) { room in
+            _ = try? await recording.wake()
+            room.isWakingRecording = false
+        }
+    }
 
     /// Another node took the claim while this one was stalled: decisions are no longer ours.
     package func claimLost() {
@@ -227,7 +274,7 @@ package distributed actor Room {
         outboxes[edge]?.closing = true
     }
 
-    private func send(_ delivery: RoomDelivery, to address: ActorAddress) {
+    func send(_ delivery: RoomDelivery, to address: ActorAddress) {
         guard let outbox = outboxes[address], !outbox.closing else { return }
         guard outbox.queue.push(delivery) else {
             // An edge that takes nothing for so long cannot be kept consistent: it attaches again when it wakes.
@@ -238,7 +285,10 @@ package distributed actor Room {
             }
             return
         }
-        guard !outbox.pumping else { return }
+        resumePump(address)
+    }
+    func resumePump(_ address: ActorAddress) {
+        guard let outbox = outboxes[address], outbox.hasWork, !outbox.pumping, !isMoving else { return }
         outbox.pumping = true
         begin(on: context.loop) { await $0.pump(address) }
     }
@@ -247,7 +297,7 @@ package distributed actor Room {
     private func pump(_ address: ActorAddress) async {
         guard let outbox = outboxes[address] else { return }
         var failures = 0
-        while let batch = outbox.nextBatch() {
+        while !isMoving, let batch = outbox.nextBatch() {
             do {
                 try await outbox.target.deliver(batch, system: actorSystem)
                 outbox.delivered(batch.count)
@@ -259,6 +309,6 @@ package distributed actor Room {
             }
         }
         outbox.pumping = false
-        if outbox.closing || failures > 0, outboxes[address] === outbox { outboxes[address] = nil }
+        if !isMoving, outbox.closing || failures > 0, outboxes[address] === outbox { outboxes[address] = nil }
     }
 }

@@ -8,16 +8,19 @@ import Primitives
 ///
 /// A Room without memory (a new epoch after its node died) starts from the store's `RoomRecord` and what edges
 /// report in `RoomAttachment.known`: members an edge knew are held as unconfirmed until they attach again or the
-/// recovery window ends, so survivors see no leave and join.
+/// recovery window ends, so survivors see no leave and join. A client that resumes is one it knew, even if nobody
+/// reported it yet. RoomCore+Attach holds attaching, RoomCore+State what a move of the room carries.
 package struct RoomCore {
     package enum Limits {
         package static let publicationsPerParticipant = 16
         package static let chatBytes = 4096
         package static let nameBytes = 256
-        /// How long members known only by report may take to attach again.
+        /// How long members known only by report, or whose edge's node died, may take to attach again.
         package static let recoveryWindow = Duration.seconds(6)
-        /// How long a member whose edge's node died is kept before it counts as gone.
-        package static let nodeLossGrace = Duration.seconds(2)
+        /// How long a client that resumed or moved may take to publish its tracks at its new edge.
+        package static let republishWindow = Duration.seconds(10)
+        /// Events kept for clients that come back.
+        package static let recentEvents = 512
         /// An empty room without a recording leaves memory after this.
         package static let emptyLife = Duration.seconds(60)
         /// A recording of an empty room is stopped after this.
@@ -29,20 +32,29 @@ package struct RoomCore {
         /// Nil while the member is known only by another edge's report.
         package var edge: ActorAddress?
         package var attachment: UInt64
+        /// What the attachment continued, and the client's try that it was: a try that comes late is refused.
+        package var resumedFrom: UInt64 = 0
+        package var attempt: UInt32 = 0
         /// When it is given up unless it attaches again; nil for a live attachment.
         package var lostUntil: Instant?
+        /// Tracks it published elsewhere and has not published at this attachment yet, and how long they are kept.
+        package var unconfirmed: Set<TrackID> = []
+        package var republishUntil: Instant?
     }
 
     package let record: RoomRecord
     package let node: NodeName
     package let epoch: Epoch
-    package private(set) var sequence: UInt64 = 0
-    package private(set) var members: [ParticipantID: Member] = [:]
-    package private(set) var publications: [TrackID: Publication] = [:]
-    package private(set) var recording: RecordingStatus?
-    package private(set) var ended = false
-    private var attachments: UInt64 = 0
-    private var emptySince: Instant?
+    package internal(set) var sequence: UInt64 = 0
+    package internal(set) var members: [ParticipantID: Member] = [:]
+    package internal(set) var publications: [TrackID: Publication] = [:]
+    package internal(set) var recording: RecordingStatus?
+    package internal(set) var ended = false
+    /// The newest events, without a hole up to `sequence`.
+    var recent: [RoomEvent] = []
+    var attachments: UInt64 = 0
+    var emptySince: Instant?
+    let activatedAt: Instant
 
     package init(record: RoomRecord, node: NodeName, epoch: Epoch, now: Instant) {
         self.record = record
@@ -50,67 +62,16 @@ package struct RoomCore {
         self.epoch = epoch
         ended = record.endedAt != nil
         emptySince = now
+        activatedAt = now
     }
 
     // MARK: Members
-
-    package struct Attached {
-        package var snapshot: RoomSnapshot
-        package var events: [(RoomEvent, Publication?)]
-        /// An older attachment of the same participant, to be told that it was replaced.
-        package var replaced: ActorAddress?
-    }
-
-    /// A client joined, or an edge presents one of its clients again.
-    package mutating func attach(_ attachment: RoomAttachment, now: Instant, wall: WallTime) throws -> Attached {
-        guard !ended else { throw ServiceError(.ended, code: "room_ended", message: "this room has ended; create a new one") }
-        if let known = attachment.known { merge(known, now: now) }
-        let id = attachment.participant.id
-        let before = members[id]
-        if let before, attachment.number != 0, before.edge != nil, attachment.number < before.attachment, before.edge != attachment.edge {
-            throw ServiceError(.conflict, code: "attachment_superseded", message: "this client attached elsewhere since; reconnect")
-        }
-        if before == nil {
-            guard members.count < record.maxParticipants else {
-                throw ServiceError(.conflict, code: "room_full", message: "this room holds \(record.maxParticipants) participants; wait until someone leaves or raise max_participants")
-            }
-        }
-        attachments = max(attachments, attachment.number) + 1
-        let returning = before?.edge == nil || before?.edge == attachment.edge
-        members[id] = Member(info: attachment.participant, edge: attachment.edge, attachment: attachments, lostUntil: nil)
-        emptySince = nil
-
-        var events: [(RoomEvent, Publication?)] = []
-        if before == nil { events.append((number(.participantJoined(attachment.participant), wall), nil)) }
-        // A new connection of the same client: what the old one published ends with it.
-        let offered = Set(attachment.publications.map(\.info.trackID))
-        for track in publications.values.filter({ $0.info.participantID == id && !offered.contains($0.info.trackID) }).sorted(by: { $0.info.trackID < $1.info.trackID }) {
-            events += removePublication(track.info.trackID, wall: wall)
-        }
-        for publication in attachment.publications { events += insert(publication, wall: wall) }
-        return Attached(snapshot: snapshot(attachment: attachments), events: events, replaced: returning ? nil : before?.edge)
-    }
-
-    /// What an edge knew of this room under an earlier epoch; newer knowledge wins, nothing is forgotten twice.
-    private mutating func merge(_ known: RoomSnapshot, now: Instant) {
-        guard known.epoch < epoch else { return }
-        sequence = max(sequence, known.sequence)
-        for info in known.participants where members[info.id] == nil {
-            members[info.id] = Member(info: info, edge: nil, attachment: 0, lostUntil: now + Limits.recoveryWindow)
-        }
-        for publication in known.publications where publications[publication.info.trackID] == nil && members[publication.info.participantID] != nil {
-            publications[publication.info.trackID] = publication
-        }
-        if recording == nil { recording = known.recording }
-    }
 
     /// - Returns: nothing when the attachment is not the member's newest: a late word of an old edge.
     package mutating func leave(_ id: ParticipantID, attachment: UInt64?, reason: LeaveReason, now: Instant, wall: WallTime) -> [RoomEvent] {
         guard let member = members[id], attachment == nil || attachment == member.attachment else { return [] }
         var events: [RoomEvent] = []
-        for track in publications.values.filter({ $0.info.participantID == id }).map(\.info.trackID).sorted() {
-            events += removePublication(track, wall: wall).map(\.0)
-        }
+        for track in tracks(of: id) { events += removePublication(track, wall: wall).map(\.0) }
         members[id] = nil
         events.append(number(.participantLeft(id, reason), wall))
         if members.isEmpty { emptySince = now }
@@ -120,7 +81,7 @@ package struct RoomCore {
     /// The node under some edges died: its members are given up unless they attach elsewhere in time.
     package mutating func nodeDown(_ node: NodeName, now: Instant) {
         for (id, member) in members where member.info.node == node && member.lostUntil == nil {
-            members[id]?.lostUntil = now + Limits.nodeLossGrace
+            members[id]?.lostUntil = now + Limits.recoveryWindow
         }
     }
 
@@ -130,25 +91,35 @@ package struct RoomCore {
         for id in members.filter({ $0.value.lostUntil.map { $0 <= now } ?? false }).keys.sorted() {
             events += leave(id, attachment: nil, reason: .nodeLost, now: now, wall: wall)
         }
+        for id in members.filter({ $0.value.republishUntil.map { $0 <= now } ?? false }).keys.sorted() {
+            for track in members[id]!.unconfirmed.sorted() { events += removePublication(track, wall: wall).map(\.0) }
+            members[id]!.unconfirmed = []
+            members[id]!.republishUntil = nil
+        }
         return events
     }
+
+    func tracks(of id: ParticipantID) -> [TrackID] { publications.values.filter { $0.info.participantID == id }.map(\.info.trackID).sorted() }
 
     // MARK: Publications
 
     package mutating func publish(_ publication: Publication, by id: ParticipantID, attachment: UInt64, wall: WallTime) throws -> [(RoomEvent, Publication?)] {
         try check(id, attachment)
-        if let existing = publications[publication.info.trackID], existing.info.participantID != id {
+        let track = publication.info.trackID
+        if let existing = publications[track], existing.info.participantID != id {
             throw ServiceError(.conflict, code: "track_id_taken", message: "another participant publishes this track id; publish under a new one")
         }
-        guard publications.values.filter({ $0.info.participantID == id }).count < Limits.publicationsPerParticipant else {
+        guard publications[track] != nil || tracks(of: id).count < Limits.publicationsPerParticipant else {
             throw ServiceError(.conflict, code: "too_many_tracks", message: "a participant may publish \(Limits.publicationsPerParticipant) tracks; unpublish one first")
         }
+        members[id]?.unconfirmed.remove(track)
         return insert(publication, wall: wall)
     }
 
     package mutating func unpublish(_ track: TrackID, by id: ParticipantID, attachment: UInt64, wall: WallTime) throws -> [RoomEvent] {
         try check(id, attachment)
         guard publications[track]?.info.participantID == id else { return [] }
+        members[id]?.unconfirmed.remove(track)
         return removePublication(track, wall: wall).map(\.0)
     }
 
@@ -160,12 +131,27 @@ package struct RoomCore {
         return [number(.muted(track, publication.info.participantID, muted), wall)]
     }
 
-    private mutating func insert(_ publication: Publication, wall: WallTime) -> [(RoomEvent, Publication?)] {
-        let before = publications.updateValue(publication, forKey: publication.info.trackID)
-        if before == publication { return [] }
-        return [(number(.trackPublished(publication.info), wall), publication)]
+    mutating func insert(_ publication: Publication, wall: WallTime) -> [(RoomEvent, Publication?)] {
+        let track = publication.info.trackID
+        guard let before = publications[track] else {
+            publications[track] = publication
+            return [(number(.trackPublished(publication.info), wall), publication)]
+        }
+        guard before != publication else { return [] }
+        guard publication.isMoved(from: before) else {
+            // Something about it changed that subscribers agreed on: to them it is another track.
+            let gone = removePublication(track, wall: wall)
+            publications[track] = publication
+            return gone + [(number(.trackPublished(publication.info), wall), publication)]
+        }
+        // A mute stays: it may be the host's.
+        var moved = publication
+        moved.info.muted = before.info.muted || publication.info.muted
+        publications[track] = moved
+        let events = [(number(.trackMoved(track, moved.info.participantID), wall), Optional(moved))]
+        return moved.info.muted == before.info.muted ? events : events + [(number(.muted(track, moved.info.participantID, true), wall), nil)]
     }
-    private mutating func removePublication(_ track: TrackID, wall: WallTime) -> [(RoomEvent, Publication?)] {
+    mutating func removePublication(_ track: TrackID, wall: WallTime) -> [(RoomEvent, Publication?)] {
         guard let removed = publications.removeValue(forKey: track) else { return [] }
         return [(number(.trackUnpublished(track, removed.info.participantID), wall), nil)]
     }
@@ -221,15 +207,19 @@ package struct RoomCore {
     }
 
     @discardableResult
-    private func check(_ id: ParticipantID, _ attachment: UInt64) throws -> Member {
+    package func check(_ id: ParticipantID, _ attachment: UInt64) throws -> Member {
         guard let member = members[id] else { throw ServiceError(.notFound, code: "unknown_participant", message: "this room does not know the participant; attach again") }
-        guard member.attachment == attachment else { throw ServiceError(.conflict, code: "attachment_superseded", message: "a newer connection of this participant took its place") }
+        guard member.attachment == attachment else { throw Self.superseded }
         return member
     }
+    static let superseded = ServiceError(.conflict, code: "attachment_superseded", message: "a newer connection of this participant took its place; speak on that one")
 
-    private mutating func number(_ kind: RoomEvent.Kind, _ wall: WallTime) -> RoomEvent {
+    mutating func number(_ kind: RoomEvent.Kind, _ wall: WallTime) -> RoomEvent {
         sequence += 1
-        return RoomEvent(sequence: sequence, epoch: epoch, at: wall, kind: kind)
+        let event = RoomEvent(sequence: sequence, epoch: epoch, at: wall, kind: kind)
+        if recent.count >= Limits.recentEvents { recent.removeFirst(Limits.recentEvents / 4) }
+        recent.append(event)
+        return event
     }
 }
 

@@ -10,7 +10,7 @@ import WebRTC
 /// so all of a room's peers at this node share a loop.
 package final class Edge: @unchecked Sendable {
     private let system: ClusterSystem
-    private let loop: any Loop
+    let loop: any Loop
     private let planes: [MediaPlane]
     package let certificate: DTLSCertificate
     private let random: any RandomSource
@@ -18,6 +18,10 @@ package final class Edge: @unchecked Sendable {
     private var participants: [RoomID: [ParticipantID: Participant]] = [:]
     private var recordings: [RoomID: [RecordingID: Recording]] = [:]
     private var rooms: [RoomID: Room] = [:]
+    /// Set while the node is being emptied (Edge+Drain).
+    var draining: Draining?
+    /// The node cannot tell whether others go on without it: it decides nothing (Edge+Drain).
+    var isFrozen = false
 
     package init(system: ClusterSystem, loop: any Loop, planes: [MediaPlane], certificate: DTLSCertificate, random: any RandomSource) {
         precondition(!planes.isEmpty)
@@ -40,8 +44,9 @@ package final class Edge: @unchecked Sendable {
         precondition(loop.isCurrent)
         participants[room, default: [:]][id] = participant
     }
-    func remove(_ participant: Participant, participant id: ParticipantID, room: RoomID) {
+    func remove(_ participant: Participant, participant id: ParticipantID, room: RoomID, _ reason: LeaveReason) {
         precondition(loop.isCurrent)
+        draining?.note(reason)
         guard participants[room]?[id] === participant else { return }
         participants[room]?[id] = nil
         release(room)
@@ -72,11 +77,15 @@ package final class Edge: @unchecked Sendable {
         for router in routers.values { loop.spawn { await router.local { $0.nodeDown(node) } } }
     }
 
+    /// Every session here, in an order of its own.
+    var sessions: [Participant] { participants.sorted { $0.key < $1.key }.flatMap { $0.value.sorted { $0.key < $1.key }.map(\.value) } }
+    var roomActors: [Room] { rooms.sorted { $0.key < $1.key }.map(\.value) }
+
     package var participantCount: Int { participants.values.reduce(0) { $0 + $1.count } }
     package var roomCount: Int { routers.count }
 
     /// Ends every session here with a reason: the node stops.
     package func shutdown() async {
-        for participant in participants.values.flatMap(\.values) { await participant.local { await $0.finish(.shutdown, tellRoom: true) } }
+        for participant in sessions { await participant.local { await $0.shutDown() } }
     }
 }

@@ -9,14 +9,10 @@ import RTP
 import Transport
 
 extension Router {
-    /// Makes sure the track's packets reach this Router.
+    /// Makes sure the track's packets reach this Router, from where the publication says or from a later place.
     func require(_ publication: Publication) async throws {
         let track = publication.info.trackID
-        if let source = sources[track] {
-            guard case .pipe(let origin, _, _) = source.origin, origin != publication.router else { return }
-            // The publisher came back at another Router under the same track id: what came from the old one ends.
-            dropPiped(track)
-        }
+        if let source = sources[track], source.attachment >= publication.attachment { return }
         guard publication.router != address else {
             throw ServiceError(.notFound, code: "unknown_track", message: "the track ended before it could be subscribed to")
         }
@@ -25,7 +21,7 @@ extension Router {
             try await open(publication)
         } else {
             await withCheckedContinuation { waiting[track, default: []].append($0) }
-            guard sources[track] != nil else {
+            guard let source = sources[track], source.attachment >= publication.attachment else {
                 throw ServiceError(.unavailable, code: "publisher_unreachable", message: "the publisher's node did not answer; it is tried again")
             }
         }
@@ -40,62 +36,74 @@ extension Router {
         let peer = PipePeer(publication.router)
         let (end, streamID) = pipes.prepare(peer)
         let origin = try Router.resolve(id: publication.router.actor, using: actorSystem)
-        let grant = try await origin.openPipe(PipeRequest(trackID: track, router: address, end: end, streamID: streamID))
+        let grant = try await origin.openPipe(PipeRequest(trackID: track, attachment: publication.attachment, router: address, end: end, streamID: streamID))
         let pipe = try pipes.complete(peer, far: grant.end, asked: end)
         guard let configuration = InboundConfiguration(grant.media, transport: pipe.index, streamID: streamID) else {
             throw ServiceError(.unsupported, code: "unknown_codec", message: "the publisher's node speaks a codec this one does not know; upgrade it")
         }
         let core = try core()
         try media.bindPipeStream(streamID, of: pipe, to: core)
-        sources[track] = Source(inbound: core.addInbound(configuration), configuration: configuration, origin: .pipe(from: publication.router, pipe, streamID: streamID))
+        let inbound = core.addInbound(configuration)
+        follow(track, with: Source(
+            inbound: inbound, configuration: configuration, origin: .pipe(from: publication.router, pipe, streamID: streamID), attachment: publication.attachment))
     }
 
     /// The last subscriber of a piped track left: its node need not receive it any more.
     func giveBackIfUnwanted(_ track: TrackID) async {
-        guard let source = sources[track], source.outbound.isEmpty, case .pipe(let origin, _, let streamID) = source.origin else { return }
-        dropPiped(track)
+        guard let source = sources[track], source.outbound.isEmpty else { return }
+        if case .peer = source.origin { return }
+        sources[track] = nil
+        discard(source)
+        if case .pipe(let origin, _, let streamID) = source.origin { await giveBack(track, streamID: streamID, to: origin) }
+    }
+    func giveBack(_ track: TrackID, streamID: UInt32, to origin: RouterAddress) async {
         let router = try? Router.resolve(id: origin.actor, using: actorSystem)
         try? await router?.closePipe(track, streamID: streamID, to: address)
-    }
-
-    func dropPiped(_ track: TrackID) {
-        guard let source = sources.removeValue(forKey: track), case .pipe(_, let pipe, let streamID) = source.origin else { return }
-        made?.removeInbound(source.inbound)
-        media.unbindPipeStream(streamID, of: pipe)
     }
 
     // MARK: Asked by other nodes
 
     /// A Router elsewhere wants one of our tracks.
     package distributed func openPipe(_ request: PipeRequest) throws -> PipeGrant {
-        guard let source = sources[request.trackID], case .peer = source.origin else {
+        guard let source = sources[request.trackID], case .peer = source.origin, source.attachment == request.attachment else {
             throw ServiceError(.notFound, code: "unknown_track", message: "this Router does not publish the track (any more)")
         }
         let peer = PipePeer(request.router)
         let (end, pipe) = try pipes.accept(peer, far: request.end)
         let core = try core()
-        drop(request.trackID, .pipe(peer))
+        dropPipe(request.trackID, peer)
         try media.bindPipeStream(request.streamID, of: pipe, to: core)
         add(.pipe(peer), OutboundConfiguration(transport: pipe.index, sink: .pipe(streamID: request.streamID)), to: request.trackID)
-        pipedOut[request.trackID, default: [:]][peer] = (pipe, request.streamID)
+        sources[request.trackID]?.pipedOut[peer] = (pipe, request.streamID)
         return PipeGrant(end: end, media: PipedMedia(source.configuration))
     }
 
     package distributed func closePipe(_ track: TrackID, streamID: UInt32, to router: RouterAddress) {
         let peer = PipePeer(router)
-        guard let (pipe, known) = pipedOut[track]?[peer], known == streamID else { return }
+        if sources[track]?.pipedOut[peer]?.streamID == streamID { return dropPipe(track, peer) }
+        guard let index = retired.firstIndex(where: { $0.track == track && $0.source.pipedOut[peer]?.streamID == streamID }) else { return }
+        closeRetiredPipe(index, peer)
+    }
+    private func dropPipe(_ track: TrackID, _ peer: PipePeer) {
+        guard let (pipe, streamID) = sources[track]?.pipedOut.removeValue(forKey: peer) else { return }
         media.unbindPipeStream(streamID, of: pipe)
-        pipedOut[track]?[peer] = nil
         drop(track, .pipe(peer))
+    }
+    private func closeRetiredPipe(_ index: Int, _ peer: PipePeer) {
+        if let (pipe, streamID) = retired[index].source.pipedOut.removeValue(forKey: peer) { media.unbindPipeStream(streamID, of: pipe) }
+        if let outbound = retired[index].source.outbound.removeValue(forKey: .pipe(peer)) { made?.removeOutbound(outbound) }
+        if !retired[index].isRead { forgetRetired(retired[index].number) }
     }
 
     /// A node died: nothing need be sent there any more.
     func nodeDown(_ node: NodeName) {
-        for (track, peers) in pipedOut {
-            for (peer, (pipe, streamID)) in peers where peer.node == node {
-                media.unbindPipeStream(streamID, of: pipe)
-                pipedOut[track]?[peer] = nil
-                drop(track, .pipe(peer))
+        for track in sources.keys.sorted() {
+            for peer in sources[track]!.pipedOut.keys where peer.node == node { dropPipe(track, peer) }
+        }
+        for index in retired.indices.reversed() {
+            let number = retired[index].number
+            for peer in retired[index].source.pipedOut.keys.sorted() where peer.node == node {
+                if retired.indices.contains(index), retired[index].number == number { closeRetiredPipe(index, peer) }
             }
         }
     }

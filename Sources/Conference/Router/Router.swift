@@ -15,23 +15,42 @@ package distributed actor Router {
     package typealias ActorSystem = ClusterSystem
     package nonisolated var unownedExecutor: UnownedSerialExecutor { actorSystem.executor(of: id) }
 
+    package enum Limits {
+        /// How long readers may take to go over to another source of their track; then the one they had goes away.
+        package static let switching = Duration.seconds(3)
+    }
     /// A track published through this Router, or reaching it by a pipe.
     struct Source {
         var inbound: InboundTrack
         var configuration: InboundConfiguration
         var origin: Origin
+        /// `Publication.attachment`: of two sources of one track the higher is the later.
+        var attachment: UInt64
         /// Who wants it here; a piped track nobody wants is given back.
         var outbound: [Destination: Forwarding.OutboundTrack] = [:]
+        /// Other nodes' Routers among them: under which label they get it.
+        var pipedOut: [PipePeer: (pipe: PipeTransport, streamID: UInt32)] = [:]
     }
     enum Origin {
         case peer
         case pipe(from: RouterAddress, PipeTransport, streamID: UInt32)
+        /// Its packets ended, the publication did not: readers wait here for the next source.
+        case absent
     }
     enum Destination: Hashable {
         case peer(TransportIndex)
         case pipe(PipePeer)
         /// By the journal's tag.
         case tap(UInt32)
+    }
+    /// A source that was followed by another and is still read.
+    struct Retired {
+        let number: UInt64
+        let track: TrackID
+        var source: Source
+        /// Readers on their way to the next source; other nodes' Routers stay in `source.outbound` until they close their pipe.
+        var leaving: Set<Forwarding.OutboundTrack>
+        var isRead: Bool { !leaving.isEmpty || !source.outbound.isEmpty }
     }
 
     let plane: MediaPlane
@@ -42,12 +61,13 @@ package distributed actor Router {
     /// The packet side, made at the first use on the loop.
     var made: RouterCore?
     var sources: [TrackID: Source] = [:]
-    /// Who elsewhere gets which track, under which label.
-    var pipedOut: [TrackID: [PipePeer: (PipeTransport, UInt32)]] = [:]
+    var retired: [Retired] = []
+    var retiredCount: UInt64 = 0
     /// Tracks whose pipe is being asked for, and who waits for it besides the first.
     var opening: Set<TrackID> = []
     var waiting: [TrackID: [CheckedContinuation<Void, Never>]] = [:]
     private var closed = false
+    private var counted = SourceSwitches()
 
     init(system: ClusterSystem, room: RoomID, plane: MediaPlane, random: any RandomSource) {
         actorSystem = system
@@ -66,9 +86,21 @@ package distributed actor Router {
     func core() throws -> RouterCore {
         if let made { return made }
         guard !closed else { throw ServiceError(.unavailable, code: "router_closed", message: "nobody of the room is left at this node; try again") }
-        let core = try media.makeRouter(configuration: RouterConfiguration(feedbackSSRC: UInt32(truncatingIfNeeded: random.next()) | 1, cname: random.token(12)))
+        let core = try media.makeRouter(configuration: RouterConfiguration(feedbackSSRC: UInt32(truncatingIfNeeded: random.next()) | 1, cname: random.token(12))) { [weak self] event in
+            if case .switched(let outbound) = event { self?.assumeIsolated { $0.hasSwitched(outbound) } }
+        }
         made = core
         return core
+    }
+
+    private func hasSwitched(_ outbound: Forwarding.OutboundTrack) {
+        if let counters = made?.counters {
+            plane.switches.done += counters.sourceSwitches - counted.done
+            plane.switches.afterSilence += counters.switchesAfterSilence - counted.afterSilence
+            plane.switches.framesLost += counters.framesLostAtSwitch - counted.framesLost
+            counted = SourceSwitches(done: counters.sourceSwitches, afterSilence: counters.switchesAfterSilence, framesLost: counters.framesLostAtSwitch)
+        }
+        switched(outbound)
     }
 
     // MARK: Peers
@@ -86,36 +118,44 @@ package distributed actor Router {
         try media.setRemote(
             transport, ufrag: remote.iceUfrag, password: remote.icePassword, fingerprintAlgorithm: remote.fingerprintAlgorithm, fingerprint: remote.fingerprint)
     }
-    func removePeer(_ transport: TransportIndex, tracks: [TrackID]) async {
-        for track in tracks { unpublish(track) }
-        for track in sources.keys.sorted() { await release(track, .peer(transport)) }
+    /// - Parameters:
+    ///   - tracks: what it published, and under which attachment.
+    ///   - isHandedOver: the publications go on elsewhere: their readers stay.
+    func removePeer(_ transport: TransportIndex, tracks: [(TrackID, attachment: UInt64)], isHandedOver: Bool) async {
+        for (track, attachment) in tracks {
+            if isHandedOver { handOver(track, attachment: attachment) } else { unpublish(track, attachment: attachment) }
+        }
+        await unsubscribeAll(transport)
         media.removePeer(transport)
+    }
+    func unsubscribeAll(_ transport: TransportIndex) async {
+        for track in sources.keys.sorted() { await release(track, .peer(transport)) }
     }
 
     // MARK: Publishing
 
-    func publish(_ track: TrackID, from transport: TransportIndex, _ section: InboundMedia, muted: Bool) throws {
+    func publish(_ track: TrackID, attachment: UInt64, from transport: TransportIndex, _ section: InboundMedia, muted: Bool) throws {
         let core = try core()
         let configuration = InboundConfiguration(section, transport: transport)
         let inbound = core.addInbound(configuration)
         core.setMuted(inbound, muted)
-        sources[track] = Source(inbound: inbound, configuration: configuration, origin: .peer)
+        follow(track, with: Source(inbound: inbound, configuration: configuration, origin: .peer, attachment: attachment))
     }
-    func updateInbound(_ track: TrackID, _ section: InboundMedia) {
-        guard var source = sources[track] else { return }
+    func updateInbound(_ track: TrackID, attachment: UInt64, _ section: InboundMedia) {
+        guard var source = sources[track], source.attachment == attachment else { return }
         source.configuration = InboundConfiguration(section, transport: source.configuration.transport)
         made?.updateInbound(source.inbound, source.configuration)
         sources[track] = source
     }
-    func unpublish(_ track: TrackID) {
-        guard let source = sources[track], case .peer = source.origin else { return }
+    func unpublish(_ track: TrackID, attachment: UInt64) {
+        if let number = retired.first(where: { $0.track == track && $0.source.attachment == attachment })?.number { forgetRetired(number) }
+        guard let source = sources[track], case .peer = source.origin, source.attachment == attachment else { return }
         sources[track] = nil
-        made?.removeInbound(source.inbound)
-        for (pipe, streamID) in (pipedOut.removeValue(forKey: track) ?? [:]).values { media.unbindPipeStream(streamID, of: pipe) }
+        discard(source)
     }
     func setMuted(_ track: TrackID, _ muted: Bool) {
-        guard let source = sources[track] else { return }
-        made?.setMuted(source.inbound, muted)
+        if let source = sources[track] { made?.setMuted(source.inbound, muted) }
+        for one in retired where one.track == track { made?.setMuted(one.source.inbound, muted) }
     }
 
     // MARK: Subscribing
@@ -154,6 +194,7 @@ package distributed actor Router {
     func drop(_ track: TrackID, _ destination: Destination) {
         guard let outbound = sources[track]?.outbound.removeValue(forKey: destination) else { return }
         made?.removeOutbound(outbound)
+        switched(outbound)
     }
     func release(_ track: TrackID, _ destination: Destination) async {
         drop(track, destination)
@@ -164,9 +205,10 @@ package distributed actor Router {
     func close() async {
         guard !closed else { return }
         closed = true
+        for one in retired { forgetRetired(one.number) }
         for track in sources.keys.sorted() {
             sources[track]?.outbound = [:]
-            if case .peer = sources[track]?.origin { unpublish(track) } else { await giveBackIfUnwanted(track) }
+            if let source = sources[track], case .peer = source.origin { unpublish(track, attachment: source.attachment) } else { await giveBackIfUnwanted(track) }
         }
         if let made { media.removeRouter(made) }
         made = nil

@@ -25,6 +25,8 @@ package enum ConferenceActors {
         system.virtual(Recording.kind, roles: ["recorder"]) { key, claim, _ in
             guard let recorder else { throw ServiceError(.unavailable, code: "no_recorder", message: "this node is no recorder") }
             return try await Recording.activate(key: key, claim: claim, context: context, recorder: recorder)
+        } lost: { _, actor in
+            await (actor as? Recording)?.local { await $0.claimLost() }
         }
     }
 

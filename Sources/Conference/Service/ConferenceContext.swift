@@ -18,12 +18,41 @@ package final class ConferenceContext: Sendable {
     package let random: any RandomSource
     package let edge: Edge
     package let log: Logger
+    /// Base addresses of the cluster's edges, as clients reach them.
+    package let addresses: [NodeName: String]
 
-    package init(system: ClusterSystem, loop: any Loop, rooms: any RoomStore, recordings: any RecordingStore, random: any RandomSource, edge: Edge, log: @escaping Logger) {
+    package init(
+        system: ClusterSystem, loop: any Loop, rooms: any RoomStore, recordings: any RecordingStore, random: any RandomSource, edge: Edge,
+        addresses: [NodeName: String] = [:], log: @escaping Logger
+    ) {
+        self.addresses = addresses
         self.system = system; self.loop = loop; self.rooms = rooms; self.recordings = recordings
         self.random = random; self.edge = edge; self.log = log
     }
 
+    /// Where a client may go on: this node first, then the others in an order of its own, so that the clients of a node that dies spread.
+    func nodes(for participant: ParticipantID) -> [String] {
+        let others = addresses.filter { $0.key != system.node }.sorted {
+            (StableHash.fnv1a("\(participant)@\($0.key)".utf8), $0.key) < (StableHash.fnv1a("\(participant)@\($1.key)".utf8), $1.key)
+        }
+        return (addresses[system.node].map { [$0] } ?? []) + others.map(\.value)
+    }
+    /// Where a client of this node can go on without it: edges the cluster sees up, in the order of `nodes(for:)`.
+    package func elsewhere(for participant: ParticipantID) -> [String] {
+        let up = Set(system.members().map(\.name)).subtracting([system.node])
+        let reachable = Set(addresses.filter { up.contains($0.key) }.values)
+        return nodes(for: participant).filter(reachable.contains)
+    }
+    /// Empties this node's edge; at once where there is no other.
+    @discardableResult
+    package func drainEdge(within deadline: Duration) async -> DrainProgress {
+        let isAlone = elsewhere(for: "").isEmpty
+        return await edge.drain(deadline: isAlone ? .zero : deadline, to: { [self] in elsewhere(for: $0) }, report: { [log] progress in
+            log(.info, "draining", ["clients": "\(progress.clients)", "told": "\(progress.told)", "moved": "\(progress.moved)", "left": "\(progress.left)"])
+        })
+    }
+    /// The cluster's word that this node may not decide, or may again.
+    package func freezeEdge(_ frozen: Bool) { edge.freeze(frozen, to: { [self] id in nodes(for: id).filter { $0 != addresses[system.node] } }) }
     func room(_ id: RoomID) -> Room { system.reference(Room.self, kind: Room.kind, key: id.rawValue) }
     func recording(_ id: RecordingID) -> Recording { system.reference(Recording.self, kind: Recording.kind, key: id.rawValue) }
 }

@@ -100,6 +100,9 @@ package protocol ConferenceService: Sendable {
     func recording(_ id: RecordingID, caller: Caller) async throws -> RecordingRecord
     func recordings(room: RoomID?, caller: Caller) async throws -> [RecordingRecord]
     func deleteRecording(_ id: RecordingID, caller: Caller) async throws
+    /// A client continues at this node what it began at another; sends `resumed` before it returns.
+    /// Throws `RoomCore.unknownSession` where the room does not know the session any more.
+    func resume(_ connection: any SignallingConnection, _ request: ResumeRequest) async throws -> any SignallingSession
     /// Opens a participant's signalling session at this node; sends `welcome` before it returns.
     func attach(_ connection: any SignallingConnection, room: RoomID, participant: ParticipantID, caller: Caller, autoSubscribe: Bool) async throws -> any SignallingSession
 }

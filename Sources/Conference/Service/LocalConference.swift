@@ -106,7 +106,7 @@ package final class LocalConference: ConferenceService {
 
     package func mute(_ participant: ParticipantID, in room: RoomID, track: TrackID?, muted: Bool, caller: Caller) async throws {
         try await requireHost(of: room, caller)
-        try await context.room(room).mute(participant, track: track, muted: muted, by: nil)
+        try await context.room(room).mute(participant, track: track, muted: muted, by: nil, attachment: nil)
     }
 
     package func remove(_ participant: ParticipantID, from room: RoomID, caller: Caller) async throws {
@@ -125,6 +125,7 @@ package final class LocalConference: ConferenceService {
     // MARK: Signalling
 
     package func attach(_ connection: any SignallingConnection, room: RoomID, participant: ParticipantID, caller: Caller, autoSubscribe: Bool) async throws -> any SignallingSession {
+        try context.edge.requireOpen()
         guard let record = try await context.rooms.room(room) else { throw ServiceError(.notFound, code: "unknown_room", message: "no room has this id") }
         guard record.endedAt == nil else { throw ServiceError(.ended, code: "room_ended", message: "this room has ended; create a new one") }
         let admission = try await admission(of: participant, in: record, caller)
@@ -133,10 +134,25 @@ package final class LocalConference: ConferenceService {
         }
         let info = ParticipantInfo(
             id: participant, name: admission.name, role: admission.role, node: context.system.node, joinedAt: context.loop.wall, metadata: caller.metadata)
-        let actor = Participant(context: context, room: record, info: info, connection: connection, autoSubscribe: autoSubscribe)
-        context.edge.add(actor, participant: participant, room: room)
-        do { try await actor.local { try await $0.open() } } catch {
-            context.edge.remove(actor, participant: participant, room: room)
+        return try await open(Participant(context: context, room: record, info: info, connection: connection, autoSubscribe: autoSubscribe), info, room, resume: nil)
+    }
+
+    package func resume(_ connection: any SignallingConnection, _ request: ResumeRequest) async throws -> any SignallingSession {
+        try context.edge.requireOpen()
+        let session = request.session
+        let info = ParticipantInfo(
+            id: session.participantID, name: session.name, role: session.role, node: context.system.node, joinedAt: session.joinedAt, metadata: session.metadata)
+        // The token stands for the admission, and the Room's answer brings the rest: the store is not asked.
+        let record = RoomRecord(
+            id: session.roomID, meetingCode: "", title: "", hostName: "", mode: session.mode, maxParticipants: 1, recordingPolicy: nil, region: nil, createdAt: session.joinedAt)
+        let actor = Participant(context: context, room: record, info: info, connection: connection, autoSubscribe: session.autoSubscribe, resume: request)
+        return try await open(actor, info, session.roomID, resume: request)
+    }
+
+    private func open(_ actor: Participant, _ info: ParticipantInfo, _ room: RoomID, resume: ResumeRequest?) async throws -> any SignallingSession {
+        context.edge.add(actor, participant: info.id, room: room)
+        do { try await actor.local { try await $0.open(resume: resume) } } catch {
+            context.edge.remove(actor, participant: info.id, room: room, .connectionLost)
             throw error
         }
         return ParticipantSession(actor)
@@ -198,6 +214,6 @@ package final class LocalConference: ConferenceService {
 final class ParticipantSession: SignallingSession {
     private let participant: Participant
     init(_ participant: Participant) { self.participant = participant }
-    func receive(_ message: ClientMessage) { participant.assumeIsolated { $0.enqueue(.message(message)) } }
+    func receive(_ message: ClientMessage) { participant.assumeIsolated { $0.receive(message) } }
     func connectionLost() { participant.assumeIsolated { $0.enqueue(.connectionLost) } }
 }

@@ -37,11 +37,80 @@ package struct ClientMessage: Sendable, Equatable {
         case chat(text: String)
         case startRecording                                         // start_recording
         case stopRecording                                          // stop_recording
+        /// What the client understands beyond the first release's messages.
+        case hello(Set<ClientFeature>)
         case bye
     }
     package var id: Int64?
     package var body: Body
     package init(id: Int64? = nil, _ body: Body) { self.id = id; self.body = body }
+}
+
+/// What a client says it can do.
+package enum ClientFeature: String, Sendable, CaseIterable {
+    /// Opens a second connection when told to `move`.
+    case move
+    /// Comes back at another node with its resume token.
+    case resume
+}
+
+/// What a resume token vouches for: enough to attach the client anywhere without the store. Gateways seal and open it.
+package struct SessionFacts: Sendable, Equatable {
+    package var roomID: RoomID
+    package var mode: SessionMode
+    package var participantID: ParticipantID
+    package var name: String
+    package var role: ParticipantRole
+    package var joinedAt: WallTime
+    package var metadata: String?
+    package var autoSubscribe: Bool
+    /// Granted by the Room under `epoch`; `sequence` is the last event its edge knew.
+    package var attachment: UInt64
+    package var epoch: Epoch
+    package var sequence: UInt64
+    package init(
+        roomID: RoomID, mode: SessionMode, participantID: ParticipantID, name: String, role: ParticipantRole, joinedAt: WallTime, metadata: String?,
+        autoSubscribe: Bool, attachment: UInt64, epoch: Epoch, sequence: UInt64
+    ) {
+        self.roomID = roomID; self.mode = mode; self.participantID = participantID; self.name = name; self.role = role; self.joinedAt = joinedAt
+        self.metadata = metadata; self.autoSubscribe = autoSubscribe; self.attachment = attachment; self.epoch = epoch; self.sequence = sequence
+    }
+}
+
+/// A client that comes back with an opened token.
+package struct ResumeRequest: Sendable, Equatable {
+    package var session: SessionFacts
+    package var lastSeen: UInt64
+    package var attempt: UInt32
+    package var isMove: Bool
+    package var features: Set<ClientFeature>
+    package init(session: SessionFacts, lastSeen: UInt64, attempt: UInt32, isMove: Bool, features: Set<ClientFeature>) {
+        self.session = session; self.lastSeen = lastSeen; self.attempt = attempt; self.isMove = isMove; self.features = features
+    }
+}
+
+/// `resumed`: the room as it is, and what the client missed of it.
+package struct Resumed: Sendable, Equatable {
+    package var welcome: Welcome
+    /// Nil where the Room does not remember that far back: the rest of the message tells how things stand.
+    package var missed: [RoomEvent]?
+    /// Set while the room itself is coming back: who is not named yet may be for so long.
+    package var settles: Duration?
+    package init(welcome: Welcome, missed: [RoomEvent]?, settles: Duration?) { self.welcome = welcome; self.missed = missed; self.settles = settles }
+}
+
+/// `move`: open a second connection at one of these nodes, then drop this one.
+package struct MoveOrder: Sendable, Equatable {
+    package enum Reason: String, Sendable { case draining, frozen }
+    package var reason: Reason
+    package var roomID: RoomID
+    /// Base addresses of nodes, the preferred one first.
+    package var nodes: [String]
+    /// When the connection is cut.
+    package var deadline: Duration
+    package init(reason: Reason, roomID: RoomID, nodes: [String], deadline: Duration) {
+        self.reason = reason; self.roomID = roomID; self.nodes = nodes; self.deadline = deadline
+    }
 }
 
 package struct Welcome: Sendable, Equatable {
@@ -52,29 +121,37 @@ package struct Welcome: Sendable, Equatable {
     package var participants: [ParticipantInfo]
     package var publications: [PublicationInfo]
     package var recording: RecordingStatus?
-    package var resumeToken: String
+    /// Sealed as `resume_token`.
+    package var session: SessionFacts
     package var pingInterval: Duration
     package var iceServers: [String]
     package var node: NodeName
+    /// Base addresses of every edge, this one first: where the session can go on.
+    package var nodes: [String]
     package var maxParticipants: Int
     /// Sequence of the last event this snapshot contains.
     package var sequence: UInt64
-    package init(roomID: RoomID, title: String, mode: SessionMode, participant: ParticipantInfo, participants: [ParticipantInfo], publications: [PublicationInfo], recording: RecordingStatus?, resumeToken: String, pingInterval: Duration, iceServers: [String], node: NodeName, maxParticipants: Int, sequence: UInt64) {
+    package init(roomID: RoomID, title: String, mode: SessionMode, participant: ParticipantInfo, participants: [ParticipantInfo], publications: [PublicationInfo], recording: RecordingStatus?, session: SessionFacts, pingInterval: Duration, iceServers: [String], node: NodeName, nodes: [String], maxParticipants: Int, sequence: UInt64) {
         self.roomID = roomID; self.title = title; self.mode = mode; self.participant = participant; self.participants = participants
-        self.publications = publications; self.recording = recording; self.resumeToken = resumeToken; self.pingInterval = pingInterval
-        self.iceServers = iceServers; self.node = node; self.maxParticipants = maxParticipants; self.sequence = sequence
+        self.publications = publications; self.recording = recording; self.session = session; self.pingInterval = pingInterval
+        self.iceServers = iceServers; self.node = node; self.nodes = nodes; self.maxParticipants = maxParticipants; self.sequence = sequence
     }
 }
 
 /// What a client is told.
 package enum ServerMessage: Sendable, Equatable {
     case welcome(Welcome)
+    case resumed(Resumed)
+    case move(MoveOrder)
+    /// A `resume` that cannot be granted: the client joins afresh.
+    case unknownSession(String)
     case ok(id: Int64)
     case error(id: Int64?, code: String, message: String)
     case offer(SessionDescriptionMessage)
     case answer(SessionDescriptionMessage)
     case candidate(CandidateMessage)
-    case heartbeat
+    /// Answers a client's; renews its resume token.
+    case heartbeat(SessionFacts)
     case event(RoomEvent)
     /// How many of an outbound media section's subscriptions run: sent when a subscription starts or ends.
     case subscriptionUpdated(trackID: TrackID, participantID: ParticipantID, mid: String?, subscribed: Bool)

@@ -19,6 +19,11 @@ package enum Digests {
         precondition(result != nil && length == sha256Bytes, "OpenSSL has no HMAC")
         return out
     }
+    /// RFC 5869 with SHA-256, without salt, one block of output: a key of its own for each `info`.
+    package static func hkdfSHA256(secret: [UInt8], info: [UInt8]) -> [UInt8] {
+        let extracted = hmacSHA256(key: [UInt8](repeating: 0, count: sha256Bytes), secret)
+        return hmacSHA256(key: extracted, info + [1])
+    }
     /// Takes as long for a wrong first byte as for a wrong last one.
     package static func areEqual(_ a: [UInt8], _ b: [UInt8]) -> Bool {
         a.count == b.count && CRYPTO_memcmp(a, b, a.count) == 0

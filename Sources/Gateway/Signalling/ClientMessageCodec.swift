@@ -10,6 +10,26 @@ package struct ClientMessageError: Error, Equatable, Sendable {
     package var message: String
 }
 
+/// A frame from a client: a message for its session, or the claim to continue one.
+package enum ClientFrame: Equatable, Sendable {
+    case message(ClientMessage)
+    case resume(ResumeFrame)
+
+    package var id: Int64? {
+        switch self { case .message(let message): message.id; case .resume(let frame): frame.id }
+    }
+}
+
+/// `resume`, the first frame of a connection that names nobody in its address.
+package struct ResumeFrame: Equatable, Sendable {
+    package var id: Int64?
+    package var token: String
+    package var lastSeen: UInt64
+    package var attempt: UInt32
+    package var isMove: Bool
+    package var features: Set<ClientFeature>
+}
+
 package enum ClientMessageCodec {
     package enum Limits {
         package static let sdp = 200_000                    // characters
@@ -34,16 +54,21 @@ package enum ClientMessageCodec {
         static let source = Field<TrackSource>.choice("source", [.camera, .microphone, .screenShare, .screenShareAudio])
         static let isMuted = Field.boolean("muted")
         static let startsMuted = Field.boolean("muted", required: false)
+        static let features = Field.strings("features", count: 0...32, each: 1...32, required: false)
+        static let token = Field.string("token", 1...ResumeSeal.Limits.tokenBytes)
+        static let lastSeen = Field.integer("last_seq", 0...Limits.largestID)
+        static let attempt = Field.integer("attempt", 0...Int64(UInt32.max), required: false)
+        static let isMove = Field.boolean("move", required: false)
         static let text = Field.string("text", 1...Limits.chat)
     }
 
     /// Every `type` a client may send.
     package static let types = [
         "webrtc_offer", "webrtc_answer", "ice_candidate", "heartbeat", "publish", "unpublish", "subscribe", "unsubscribe", "mute", "chat",
-        "start_recording", "stop_recording", "bye",
+        "start_recording", "stop_recording", "hello", "resume", "bye",
     ]
 
-    package static func decode(_ frame: [UInt8]) throws(ClientMessageError) -> ClientMessage {
+    package static func decode(_ frame: [UInt8]) throws(ClientMessageError) -> ClientFrame {
         let json: JSON
         do { json = try JSONParser.parse(frame) } catch { throw ClientMessageError(code: "malformed", message: error.description) }
         guard case .object(let object) = json else { throw ClientMessageError(code: "malformed", message: FieldError.notAnObject.description) }
@@ -51,6 +76,7 @@ package enum ClientMessageCodec {
         let body: ClientMessage.Body?
         do throws(FieldError) {
             id = try Fields.id.optional(in: object)
+            if try Fields.type.value(in: object) == "resume" { return .resume(try resume(object, id: id)) }
             body = try Self.body(try Fields.type.value(in: object), object)
         } catch {
             throw ClientMessageError(id: id, code: "malformed", message: error.description)
@@ -58,7 +84,16 @@ package enum ClientMessageCodec {
         guard let body else {
             throw ClientMessageError(id: id, code: "unknown_type", message: "there is no message of this type; send one of " + types.joined(separator: ", "))
         }
-        return ClientMessage(id: id, body)
+        return .message(ClientMessage(id: id, body))
+    }
+    private static func resume(_ object: JSONObject, id: Int64?) throws(FieldError) -> ResumeFrame {
+        ResumeFrame(
+            id: id, token: try Fields.token.value(in: object), lastSeen: UInt64(try Fields.lastSeen.value(in: object)),
+            attempt: UInt32(try Fields.attempt.optional(in: object) ?? 0), isMove: try Fields.isMove.optional(in: object) ?? false, features: try features(object))
+    }
+    /// What this release does not know of is left out.
+    private static func features(_ object: JSONObject) throws(FieldError) -> Set<ClientFeature> {
+        Set((try Fields.features.optional(in: object) ?? []).compactMap(ClientFeature.init(rawValue:)))
     }
 
     private static func body(_ type: String, _ object: JSONObject) throws(FieldError) -> ClientMessage.Body? {
@@ -78,6 +113,7 @@ package enum ClientMessageCodec {
         case "chat": .chat(text: try Fields.text.value(in: object))
         case "start_recording": .startRecording
         case "stop_recording": .stopRecording
+        case "hello": .hello(try features(object))
         case "bye": .bye
         default: nil
         }

@@ -4,17 +4,23 @@ internal import Contracts
 internal import Primitives
 
 package enum ServerMessageCodec {
-    package static func encode(_ message: ServerMessage) -> [UInt8] { json(message).bytes }
+    /// - Parameter seal: makes resume tokens of what the session vouches for.
+    package static func encode(_ message: ServerMessage, _ seal: (SessionFacts) -> String) -> [UInt8] { json(message, seal).bytes }
 
-    package static func json(_ message: ServerMessage) -> JSON {
+    package static func json(_ message: ServerMessage, _ seal: (SessionFacts) -> String) -> JSON {
         switch message {
-        case .welcome(let welcome): frame("welcome", Wire.welcome(welcome))
+        case .welcome(let welcome): frame("welcome", Wire.welcome(welcome, seal))
+        case .resumed(let resumed): frame("resumed", Wire.welcome(resumed.welcome, seal) + [
+            ("missed", resumed.missed.map { .array($0.map(event)) }), ("settles_ms", .int(resumed.settles?.inMilliseconds)),
+        ])
+        case .move(let order): frame("move", Wire.move(order))
         case .ok(let id): frame("ok", [("id", .integer(id))])
         case .error(let id, let code, let message): frame("error", [("id", .int(id)), ("code", .string(code)), ("message", .string(message))])
+        case .unknownSession(let message): frame("unknown_session", [("message", .string(message))])
         case .offer(let body): frame("webrtc_offer", Wire.description(body))
         case .answer(let body): frame("webrtc_answer", Wire.description(body))
         case .candidate(let body): frame("ice_candidate", Wire.candidate(body))
-        case .heartbeat: frame("heartbeat", [])
+        case .heartbeat(let session): frame("heartbeat", [("resume_token", .string(seal(session)))])
         case .event(let event): self.event(event)
         case .subscriptionUpdated(let track, let participant, let mid, let subscribed):
             frame("subscription_updated", [
@@ -34,6 +40,9 @@ package enum ServerMessageCodec {
         case .participantLeft(let id, let reason):
             return numbered("participant_left", [("participant_id", .string(id.rawValue)), ("reason", .string(reason.rawValue))])
         case .trackPublished(let info): return numbered("track_published", [("publication", Wire.publication(info))])
+        case .participantMoved(let info): return numbered("participant_moved", [("participant", Wire.participant(info))])
+        case .trackMoved(let track, let participant):
+            return numbered("track_moved", [("track_id", .string(track.rawValue)), ("participant_id", .string(participant.rawValue))])
         case .trackUnpublished(let track, let participant):
             return numbered("track_unpublished", [("track_id", .string(track.rawValue)), ("participant_id", .string(participant.rawValue))])
         case .muted(let track, let participant, let muted):
@@ -87,15 +96,19 @@ package enum Wire {
         ]
     }
     static func iceServers(_ urls: [String]) -> JSON { .array(urls.map { ["urls": [.string($0)]] }) }
-    static func welcome(_ welcome: Welcome) -> [(String, JSON?)] {
+    static func welcome(_ welcome: Welcome, _ seal: (SessionFacts) -> String) -> [(String, JSON?)] {
         [
             ("room_id", .string(welcome.roomID.rawValue)), ("session_id", .string(welcome.roomID.rawValue)), ("title", .string(welcome.title)),
             ("mode", .string(welcome.mode.rawValue)), ("participant", participant(welcome.participant)),
             ("participants", .array(welcome.participants.map(participant))), ("publications", .array(welcome.publications.map(publication))),
-            ("recording", welcome.recording.map(recording)), ("resume_token", .string(welcome.resumeToken)),
+            ("recording", welcome.recording.map(recording)), ("resume_token", .string(seal(welcome.session))),
             ("ping_interval", .number(welcome.pingInterval.inSeconds)), ("ice_servers", iceServers(welcome.iceServers)),
             ("node", .string(welcome.node.rawValue)), ("max_participants", .integer(Int64(welcome.maxParticipants))),
-            ("seq", .integer(Int64(clamping: welcome.sequence))),
+            ("seq", .integer(Int64(clamping: welcome.sequence))), ("nodes", .array(welcome.nodes.map { .string($0) })),
         ]
+    }
+    static func move(_ order: MoveOrder) -> [(String, JSON?)] {
+        let sockets = order.nodes.map { JSON.string(SessionRoutes.webSocketURL($0, order.roomID)) }
+        return [("reason", .string(order.reason.rawValue)), ("ws_url", sockets.first), ("ws_urls", .array(sockets)), ("deadline_ms", .integer(order.deadline.inMilliseconds))]
     }
 }

@@ -9,22 +9,29 @@ internal import Primitives
 /// that does not read, else 4000 + the HTTP status of the refusal (4401, 4403, 4404, 4410, 4429 …).
 final class SignallingSocket: SignallingConnection, @unchecked Sendable {
     enum Limits {
-        static let waiting = 64       // messages that arrive before the session is attached
+        static let waiting = 64                             // messages that arrive before the session is attached
+        static let resumeTime = Duration.seconds(5)         // for `resume`, where the address names nobody
     }
+    /// What a client is told that presents a token nobody knows: it joins afresh.
+    static let unknownSessionCode: UInt16 = 4412
     static let slowReaderCode: UInt16 = 4408
     private let connection: WebSocketConnection
     private let service: any ConferenceService
     private let loop: any Loop
     private let limits: GatewayLimits
     private let counters: SignallingCounters
+    private let seal: ResumeSeal
     private var gate: MessageGate
     private var session: (any SignallingSession)?
     private var waiting = BoundedQueue<ClientMessage>(capacity: Limits.waiting)
     private var isOver = false
     private var attaching: Task<Void, Never>?
+    /// The room of a connection that has yet to say which session it continues.
+    private var awaitsResume: RoomID?
 
-    init(_ connection: WebSocketConnection, service: any ConferenceService, loop: any Loop, limits: GatewayLimits, counters: SignallingCounters) {
+    init(_ connection: WebSocketConnection, service: any ConferenceService, loop: any Loop, limits: GatewayLimits, counters: SignallingCounters, seal: ResumeSeal) {
         self.connection = connection
+        self.seal = seal
         self.service = service
         self.loop = loop
         self.limits = limits
@@ -35,7 +42,9 @@ final class SignallingSocket: SignallingConnection, @unchecked Sendable {
     }
 
     /// Attaches the participant the request names. `authenticator` believes a token; without one the service is asked.
+    /// A request that names nobody belongs to a client that comes back: its first frame says who it is, and never stands in a log.
     func attach(_ request: HTTPRequest, room: RoomID, authenticator: Authenticator) {
+        if request.query("participant_id") == nil, request.query("token") == nil, request.headers["authorization"] == nil { return awaitResume(room) }
         attaching = loop.spawn { [self] in
             do {
                 try await loop.withDeadline(limits.handlerTime) { [self] in
@@ -47,6 +56,32 @@ final class SignallingSocket: SignallingConnection, @unchecked Sendable {
                 refuse(Failure(any: error))
             }
         }
+    }
+    private func awaitResume(_ room: RoomID) {
+        awaitsResume = room
+        loop.schedule(after: Limits.resumeTime) { [weak self] in
+            guard let self, self.awaitsResume != nil else { return }
+            self.refuse(Failure(401, "token_required", "open the WebSocket with the `participant_id` and `token` that `join` gave, or send `resume` first"))
+        }
+    }
+    private func resume(_ frame: ResumeFrame, room: RoomID) {
+        awaitsResume = nil
+        guard let session = seal.open(frame.token, now: loop.wall), session.roomID == room else { return refuseResume("the token is not (or no longer) good for this room; join afresh") }
+        let request = ResumeRequest(session: session, lastSeen: frame.lastSeen, attempt: frame.attempt, isMove: frame.isMove, features: frame.features)
+        attaching = loop.spawn { [self] in
+            do {
+                try await loop.withDeadline(limits.handlerTime) { [self] in attached(try await service.resume(self, request)) }
+            } catch let error as ServiceError where error.code == RoomCore.unknownSession.code || error.code == "unknown_room" {
+                refuseResume(error.message)
+            } catch {
+                refuse(Failure(any: error))
+            }
+        }
+    }
+    private func refuseResume(_ message: String) {
+        counters.refused["unknown_session", default: 0] += 1
+        send(.unknownSession(message))
+        close(code: Self.unknownSessionCode, reason: "unknown_session")
     }
     private func admit(_ request: HTTPRequest, _ room: RoomID, _ authenticator: Authenticator) async throws -> (Caller, ParticipantID) {
         let named = request.query("participant_id").map { ParticipantID($0) }
@@ -83,7 +118,19 @@ final class SignallingSocket: SignallingConnection, @unchecked Sendable {
         let verdict = gate.message(now: loop.now)
         guard verdict == .pass else { return refuseMessage(verdict, id: Self.id(of: frame), code: "rate_limited", "at most \(Int(limits.messagesPerSecond)) messages a second; slow down") }
         do throws(ClientMessageError) {
-            let message = try ClientMessageCodec.decode(frame)
+            let message: ClientMessage
+            switch try ClientMessageCodec.decode(frame) {
+            case .resume(let claim):
+                guard let room = awaitsResume else {
+                    return refuseMessage(.refuse, id: claim.id, code: "already_attached", "`resume` is the first frame of a connection whose address names nobody")
+                }
+                return resume(claim, room: room)
+            case .message(let plain): message = plain
+            }
+            guard awaitsResume == nil else {
+                awaitsResume = nil
+                return refuse(Failure(401, "token_required", "send `resume` first, or open the WebSocket with `participant_id` and `token`"))
+            }
             if let session { session.receive(message) } else if !waiting.push(message) {
                 refuseMessage(.refuse, id: message.id, code: "rate_limited", "wait for `welcome` before you send so much")
             }
@@ -105,6 +152,7 @@ final class SignallingSocket: SignallingConnection, @unchecked Sendable {
 
     private func closed() {
         isOver = true
+        awaitsResume = nil
         attaching?.cancel()
         session?.connectionLost()
         session = nil
@@ -114,7 +162,7 @@ final class SignallingSocket: SignallingConnection, @unchecked Sendable {
 
     func send(_ message: ServerMessage) {
         guard !isOver, connection.isOpen else { return }
-        guard !connection.send(ServerMessageCodec.encode(message)) else { return }
+        guard !connection.send(ServerMessageCodec.encode(message) { [seal, loop] in seal.seal($0, now: loop.wall) }) else { return }
         counters.refused["slow_reader", default: 0] += 1
         close(code: Self.slowReaderCode, reason: "slow_reader")
     }

@@ -56,10 +56,12 @@ struct ReceiveStream {
     /// - Parameters:
     ///   - receivedAt: wall clock, µs, by the kernel.
     ///   - isRepair: `header` is of the retransmission stream.
-    mutating func receive(_ header: RTPHeader, receivedAt: Int64, now: Instant, isRepair: Bool = false) {
+    /// - Returns: the payload, if it had not come before.
+    @discardableResult
+    mutating func receive(_ header: RTPHeader, receivedAt: Int64, now: Instant, isRepair: Bool = false) -> UnsafeRawBufferPointer? {
         var payload = header.payload, sequence = header.sequence
         if isRepair {
-            guard let original = Retransmission.originalSequence(of: header) else { return }
+            guard let original = Retransmission.originalSequence(of: header) else { return nil }
             sequence = original
             payload = UnsafeRawBufferPointer(rebasing: payload[Retransmission.prefixLength...])
         } else {
@@ -70,7 +72,7 @@ struct ReceiveStream {
         if let before, extended > before + 1 { missing.skipped(before + 1..<extended, now: now) }
         guard window[Int(extended % UInt64(Limits.window))] != extended else {
             received.duplicates += 1
-            return
+            return nil
         }
         window[Int(extended % UInt64(Limits.window))] = extended
         missing.arrived(extended)
@@ -81,6 +83,7 @@ struct ReceiveStream {
         received.bytes += UInt64(payload.count)
         if let stamp = Stamp(endOf: payload) { delay.note(microseconds: receivedAt - stamp.sentAt) }
         noteArrival(receivedAt)
+        return payload
     }
     private mutating func noteArrival(_ at: Int64) {
         if firstArrival == nil { firstArrival = at }

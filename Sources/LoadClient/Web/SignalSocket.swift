@@ -10,6 +10,7 @@ final class SignalSocket: WebConnection, @unchecked Sendable {
     private var incoming: [UInt8] = []
     private var outgoing: [[UInt8]] = []
     private var isClosing = false
+    private var isAbandoned = false
     private var closeText = ""
 
     init(checksAddress: String?, onMessage: @escaping ([UInt8]) -> Void, onClosed: @escaping (String) -> Void) {
@@ -30,11 +31,17 @@ final class SignalSocket: WebConnection, @unchecked Sendable {
         isClosing = true
         lws_callback_on_writable(wsi)
     }
+    /// Nobody waits for it any more: it closes as soon as it opens.
+    func abandon() {
+        isAbandoned = true
+        close()
+    }
     override func failed(_ reason: String) { opened.answer(.failure(WebError(reason))) }
 
     override func take(_ wsi: OpaquePointer, _ reason: lws_callback_reasons, _ input: UnsafeMutableRawPointer?, _ length: Int) -> Int32 {
         switch reason {
         case LWS_CALLBACK_CLIENT_ESTABLISHED:
+            guard !isAbandoned else { return -1 }
             self.wsi = wsi
             opened.answer(.success(()))
         case LWS_CALLBACK_CLIENT_RECEIVE: receive(wsi, UnsafeRawBufferPointer(start: input, count: input == nil ? 0 : length))

@@ -19,8 +19,14 @@ struct ServerSignal: Decodable {
     var pingInterval: Double?
     var recording: Recording?
     var reason: String?
+    var seq: UInt64?
+    var resumeToken: String?
+    var nodes: [String]?
+    var wsURLs: [String]?
+    /// Milliseconds.
+    var deadline: Int?
 
-    private enum Key: String, CodingKey { case type, id, sdp, code, message, node, ping_interval, recording, reason }
+    private enum Key: String, CodingKey { case type, id, sdp, code, message, node, ping_interval, recording, reason, seq, resume_token, nodes, ws_urls, deadline_ms }
     /// `id` is a text in some events and a number in answers.
     init(from decoder: any Decoder) throws {
         let values = try decoder.container(keyedBy: Key.self)
@@ -33,6 +39,11 @@ struct ServerSignal: Decodable {
         pingInterval = try? values.decode(Double.self, forKey: .ping_interval)
         recording = try? values.decode(Recording.self, forKey: .recording)
         reason = try? values.decode(String.self, forKey: .reason)
+        seq = try? values.decode(UInt64.self, forKey: .seq)
+        resumeToken = try? values.decode(String.self, forKey: .resume_token)
+        nodes = try? values.decode([String].self, forKey: .nodes)
+        wsURLs = try? values.decode([String].self, forKey: .ws_urls)
+        deadline = try? values.decode(Int.self, forKey: .deadline_ms)
     }
     static func decode(_ frame: [UInt8]) throws -> ServerSignal { try JSONDecoder().decode(ServerSignal.self, from: Data(frame)) }
 }
@@ -43,6 +54,19 @@ struct ClientSignal: Encodable {
     var sdp: String?
     var track_id: String?
     var source: String?
+    var token: String?
+    var last_seq: UInt64?
+    var attempt: UInt32?
+    var move: Bool?
+    var features: [String]?
+    init(hello features: [String]) {
+        type = "hello"
+        self.features = features
+    }
+    init(resume token: String, lastSeen: UInt64, attempt: UInt32, isMove: Bool, features: [String]) {
+        type = "resume"
+        (self.token, last_seq, self.attempt, move, self.features) = (token, lastSeen, attempt, isMove, features)
+    }
     init(_ type: String, id: Int64? = nil, sdp: String? = nil, trackID: String? = nil, source: String? = nil) {
         self.type = type; self.id = id; self.sdp = sdp; track_id = trackID; self.source = source
     }

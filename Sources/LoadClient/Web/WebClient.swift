@@ -109,13 +109,18 @@ final class WebClient: @unchecked Sendable {
         }
     }
     /// An open WebSocket. `onMessage` and `onClosed` run on the loop.
-    func openSocket(_ url: NodeURL, _ path: String, onMessage: @escaping ([UInt8]) -> Void, onClosed: @escaping (String) -> Void) async throws -> SignalSocket {
+    func openSocket(_ url: NodeURL, _ path: String, within time: Duration = Limits.answerTime, onMessage: @escaping ([UInt8]) -> Void, onClosed: @escaping (String) -> Void) async throws -> SignalSocket {
         let socket = SignalSocket(checksAddress: checksAddress(url) ? url.host : nil, onMessage: onMessage, onClosed: onClosed)
-        try await loop.withDeadline(Limits.answerTime) {
-            try await withCheckedThrowingContinuation { continuation in
-                socket.opened.open(continuation)
-                if !self.connect(socket, url, path, method: nil) { socket.opened.answer(.failure(WebError("cannot connect to \(url)"))) }
+        do {
+            try await loop.withDeadline(time) {
+                try await withCheckedThrowingContinuation { continuation in
+                    socket.opened.open(continuation)
+                    if !self.connect(socket, url, path, method: nil) { socket.opened.answer(.failure(WebError("cannot connect to \(url)"))) }
+                }
             }
+        } catch {
+            socket.abandon()
+            throw error
         }
         return socket
     }

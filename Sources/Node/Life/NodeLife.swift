@@ -1,19 +1,23 @@
-// One node's states: starting, running, stopping. On the control loop.
+// One node's states: starting, running, draining, stopping. On the control loop.
 internal import EventLoop
 internal import Glibc
 internal import Primitives
 
 /// What the wiring has started: it stops on the control loop, within `NodeProcess.Limits.stop`.
 package protocol NodeService: Sendable {
+    /// Sends clients to other nodes; returns when all have gone, when there is nowhere to go, or at the deadline.
+    func drain(within deadline: Duration) async
     func stop() async
 }
 
 /// Confined to the control loop; `status` is read after it has ended.
 final class NodeLife: @unchecked Sendable {
-    /// starting → running → stopping; starting → stopping when a signal comes early or the start fails.
+    /// starting → running → (SIGTERM) draining → stopping; a second signal, and SIGINT, go to stopping at once;
+    /// starting → stopping when a signal comes early or the start fails.
     private enum State {
         case starting(isStopWanted: Bool)
         case running(any NodeService)
+        case draining(any NodeService)
         case stopping
     }
     private var state = State.starting(isStopWanted: false)
@@ -53,7 +57,10 @@ final class NodeLife: @unchecked Sendable {
             environment.log.info("stopping once started", ["signal": name])
             state = .starting(isStopWanted: true)
             limitStop()
-        case .running(let service):
+        case .running(let service) where signal == SIGTERM:
+            environment.log.info("draining", ["signal": name, "seconds": "\(environment.topology.drainSeconds)"])
+            drain(service)
+        case .running(let service), .draining(let service):
             environment.log.info("stopping", ["signal": name])
             limitStop()
             stop(service)
@@ -63,6 +70,17 @@ final class NodeLife: @unchecked Sendable {
         }
     }
 
+    private func drain(_ service: any NodeService) {
+        state = .draining(service)
+        environment.control.spawn { [self] in
+            await service.drain(within: .seconds(environment.topology.drainSeconds))
+            environment.control.run {
+                guard case .draining = self.state else { return }
+                self.limitStop()
+                self.stop(service)
+            }
+        }
+    }
     private func stop(_ service: any NodeService) {
         state = .stopping
         environment.control.spawn { [self] in

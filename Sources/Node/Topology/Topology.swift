@@ -38,6 +38,9 @@ package struct Topology: Sendable, Equatable {
     package var turn: [TURNServer]
     /// The studio's files; nil for those beside the program.
     package var studioFolder: String?
+    /// How long a node that is told to stop lets its clients move to others.
+    package var drainSeconds = Topology.defaultDrainSeconds
+    package static let defaultDrainSeconds = 10
 
     package func node(_ name: NodeName) -> TopologyNode? { nodes.first { $0.name == name } }
     /// Where people reach a node: its own address, whatever `public_url` says.

@@ -4,7 +4,7 @@ internal import Primitives
 
 /// The keys of each mapping, in the order they are listed to people. `Topology/schema.json` names the same ones; a test compares them.
 package enum TopologyKeys {
-    package static let root = ["nodes", "store", "storage", "public_url", "origins", "tls", "ca_dir", "keys_file", "turn", "studio_dir"]
+    package static let root = ["nodes", "store", "storage", "public_url", "origins", "tls", "ca_dir", "keys_file", "turn", "studio_dir", "drain_seconds"]
     package static let node = ["name", "host", "bind", "cluster_port", "http_port", "media_ports", "pipe_ports", "announced", "roles", "region", "capacity", "media_cpus", "pipeline_cpus"]
     package static let store = ["sqlite"]
     package static let storage = ["folder", "shared"]
@@ -21,6 +21,8 @@ extension Topology {
         package static let processorNumber = 4_095
         package static let capacity = 1_000_000
         package static let origins = 64
+        /// Seconds; the longest a node that stops waits for its clients.
+        package static let drainSeconds = 3_600
     }
 
     /// Reads and checks a file. Relative paths in it begin at its own folder.
@@ -79,11 +81,12 @@ struct TopologyReader {
             fields.note(position, "`\(origin)` is not an origin; write scheme, host and port only, for instance `https://example.org`")
         }
         let tls = tls(&fields), turn = turn(&fields), studio = fields.text("studio_dir")
+        let drain = fields.integer("drain_seconds", in: 0...Topology.Limits.drainSeconds, example: "10")
         guard let store, let storage, let caFolder, let keysFile else { return nil }
         return Topology(
             nodes: nodes, storePath: resolved(store), storageFolder: resolved(storage.folder), storageIsShared: storage.shared,
             publicURL: publicURL, extraOrigins: origins.map(\.text), tls: tls, caFolder: resolved(caFolder), keysFile: resolved(keysFile),
-            turn: turn, studioFolder: studio.map(resolved))
+            turn: turn, studioFolder: studio.map(resolved), drainSeconds: drain ?? Topology.defaultDrainSeconds)
     }
 
     // MARK: Nodes

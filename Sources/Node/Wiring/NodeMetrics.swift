@@ -12,49 +12,28 @@ final class NodeMetrics: @unchecked Sendable {
     private let system: ClusterSystem
     private let edge: Edge
     private let media: [MediaLoop]
+    private let planes: [MediaPlane]
     private let recorder: Recorder?
     /// Set once, before the first request can come.
     var gateway: Gateway?
 
-    init(environment: NodeEnvironment, system: ClusterSystem, edge: Edge, media: [MediaLoop], recorder: Recorder?) {
-        self.environment = environment; self.system = system; self.edge = edge; self.media = media; self.recorder = recorder
+    init(environment: NodeEnvironment, system: ClusterSystem, edge: Edge, media: [MediaLoop], planes: [MediaPlane], recorder: Recorder?) {
+        self.environment = environment; self.system = system; self.edge = edge; self.media = media; self.planes = planes; self.recorder = recorder
     }
 
     var hooks: GatewayHooks {
         let log = environment.log
         return GatewayHooks(
-            ready: { .init(isReady: true) }, metrics: { [self] in await text() },
+            ready: { [edge] in edge.drainProgress == nil ? .init(isReady: true) : .init(isReady: false, reason: "the node is being emptied; use another") }, metrics: { [self] in await text() },
             log: { line in log.write(LogLevel(rawValue: line.level.rawValue) ?? .info, line.message, line.fields.sorted { $0.key < $1.key }) })
     }
 
-    private func addLinks(to text: inout MetricsText) async {
-        let links = await system.linkReports(), counters = system.counters()
-        func add(_ name: String, _ kind: MetricsText.Kind, _ help: String, _ value: (LinkReport) -> Double?) {
-            text.add(name, kind, help, links.compactMap { link in value(link).map { .init(["peer": link.peer.rawValue], $0) } })
-        }
-        add("troupe_link_bytes_sent_total", .counter, "Bytes on the link to a peer.") { Double($0.bytesSent) }
-        add("troupe_link_bytes_received_total", .counter, "Bytes from a peer.") { Double($0.bytesReceived) }
-        add("troupe_link_queue_bytes", .gauge, "Bytes that wait to leave.") { Double($0.queueBytes) }
-        add("troupe_link_calls_in_flight", .gauge, "Calls that wait for a peer's answer.") { Double($0.callsInFlight) }
-        add("troupe_link_round_trip_seconds", .gauge, "Median round trip of the last pings.") { $0.medianRoundTrip?.inSeconds }
-        add("troupe_link_clock_offset_seconds", .gauge, "A peer's wall clock minus this node's.") { $0.clockOffset?.inSeconds }
-        add("troupe_link_reconnects_total", .counter, "Links to a peer before this one.") { Double($0.reconnects) }
-        text.add("troupe_links_lost_total", .counter, "Links that ended.", Double(counters.linksLost))
-        text.add("troupe_connections_refused_total", .counter, "Connections that did not become links.", Double(counters.connectionsRefused))
-        text.add("troupe_members_suspected_total", .counter, "Times a member became suspect.", Double(counters.suspicions))
-        text.add("troupe_members_down_total", .counter, "Lives of nodes that ended.", Double(counters.membersDown))
-        text.add("troupe_condemned_total", .counter, "Times the others declared this node down.", Double(counters.condemned))
-        text.add("troupe_calls_shed_total", .counter, "Calls refused because a queue was full.", [
-            .init(["side": "caller"], Double(counters.callsShed)), .init(["side": "callee"], Double(counters.peerCallsShed)),
-        ])
-    }
     private func text() async -> String {
         var text = MetricsText()
         ProcessMetrics.add(to: &text, version: Release.version, startedAt: Double(environment.startedAt.microseconds) / 1e6)
         text.add("troupe_participants", .gauge, "Participants attached to this node.", Double(edge.participantCount))
         text.add("troupe_rooms", .gauge, "Rooms with a Router on this node.", Double(edge.roomCount))
         text.add("troupe_members", .gauge, "Nodes this node sees up, itself among them.", Double(system.members().count))
-        await addLinks(to: &text)
         var counters: [(loop: String, TransportCounters)] = []
         for (index, loop) in media.enumerated() { counters.append((String(index), await loop.snapshot())) }
         func add(_ name: String, _ help: String, _ value: (TransportCounters) -> UInt64) {
@@ -72,6 +51,7 @@ final class NodeMetrics: @unchecked Sendable {
         text.add("troupe_media_dropped_total", .counter, "Datagrams and packets dropped, by reason.", counters.flatMap { loop, counters in
             TransportDrop.allCases.map { .init(["loop": loop, "reason": "\($0)"], Double(counters.drops($0))) }
         })
+        await addHandover(to: &text)
         if let journals = recorder?.journals.snapshot {
             text.add("troupe_journal_packets_total", .counter, "Packets written to journals.", Double(journals.packets))
             text.add("troupe_journal_bytes_total", .counter, "Bytes written to journals.", Double(journals.bytes))
@@ -82,6 +62,21 @@ final class NodeMetrics: @unchecked Sendable {
         }
         if let gateway { text.append(gateway.metrics()) }
         return text.text
+    }
+    private func addHandover(to text: inout MetricsText) async {
+        var switches: [(loop: String, SourceSwitches)] = []
+        for plane in planes { switches.append((String(plane.index), await plane.sourceSwitches())) }
+        func add(_ name: String, _ help: String, _ value: (SourceSwitches) -> UInt64) {
+            text.add(name, .counter, help, switches.map { .init(["loop": $0.loop], Double(value($0.1))) })
+        }
+        add("troupe_source_switches_total", "Outbound streams that went over to another source of their track.") { $0.done }
+        add("troupe_source_switches_after_silence_total", "Those whose source had fallen silent before.") { $0.afterSilence }
+        add("troupe_frames_lost_at_switch_total", "Frames between the last of a source that still sent and the first of the next.") { $0.framesLost }
+        let drain = edge.drainProgress ?? DrainProgress()
+        let states: [(String, Int)] = [
+            ("all", drain.clients), ("told", drain.told), ("moved", drain.moved), ("left", drain.left), ("cut", drain.cut), ("cut_unaware", drain.cutUnaware),
+        ]
+        text.add("troupe_drain_clients", .gauge, "Clients of a node that is being emptied, by what became of them.", states.map { .init(["state": $0.0], Double($0.1)) })
     }
 }
 

@@ -4,7 +4,6 @@ internal import Conference
 internal import Contracts
 internal import EventLoop
 internal import Gateway
-internal import Glibc
 internal import Primitives
 internal import Store
 internal import Transport
@@ -24,7 +23,7 @@ package enum Wiring {
         let log = environment.log
         let context = ConferenceContext(
             system: system, loop: environment.control, rooms: environment.store, recordings: environment.store, random: environment.random, edge: edge,
-            log: { level, event, fields in log.write(LogLevel(level), event, fields.sorted { $0.key < $1.key }) })
+            addresses: environment.topology.edgeAddresses, log: { level, event, fields in log.write(LogLevel(level), event, fields.sorted { $0.key < $1.key }) })
         let recorder = environment.node.roles.contains(.recorder)
             ? try Recorder(settings: settings, node: environment.node.name, loop: environment.control, rings: planes.map(\.ring)) : nil
         ConferenceActors.register(context, recorder: recorder)
@@ -35,15 +34,14 @@ package enum Wiring {
         }
         MediaPorts.start(media, on: environment)
         try await system.start()
-        try environment.control.onSignal(SIGHUP) { reloadCertificates(environment, system) }
-        let metrics = NodeMetrics(environment: environment, system: system, edge: edge, media: media, recorder: recorder)
+        let metrics = NodeMetrics(environment: environment, system: system, edge: edge, media: media, planes: planes, recorder: recorder)
         let gateway = try Gateway(
             configuration: GatewayConfiguration(environment), loop: environment.control, service: LocalConference(context: context), store: environment.store,
             random: environment.random, hooks: metrics.hooks)
         metrics.gateway = gateway
         try await gateway.start()
         if recorder != nil { ConferenceActors.wakeUnfinished(context) }
-        return RunningNode(system: system, media: media, edge: edge, recorder: recorder, gateway: gateway)
+        return RunningNode(context: context, media: media, recorder: recorder, gateway: gateway)
     }
 
     private static func cluster(_ environment: NodeEnvironment) throws -> ClusterConfiguration {
@@ -55,35 +53,20 @@ package enum Wiring {
             }
             peers[other.name] = address
         }
-        var configuration = ClusterConfiguration(
+        return ClusterConfiguration(
             name: node.name, roles: Set(node.roles.map(\.rawValue)), region: node.region, bind: node.listenAddress(port: node.clusterPort), peers: peers,
-            tls: TLSIdentity(environment.certificates))
-        configuration.capacity = Double(node.capacity)
-        configuration.tags = ["http": environment.topology.url(of: node)]
-        configuration.advertised = node.linkAddress
-        return configuration
-    }
-
-    /// SIGHUP: the certificates are read again and every link is made anew with them, one at a time.
-    private static func reloadCertificates(_ environment: NodeEnvironment, _ system: ClusterSystem) {
-        environment.control.spawn {
-            do {
-                let certificates = try ClusterKeys.certificates(of: environment.node.name, in: environment.topology)
-                try await system.reload(tls: TLSIdentity(certificates))
-                environment.log.info("certificates reloaded")
-            } catch { environment.log.warning("certificates not reloaded; those in use stay", ["error": "\(error)"]) }
-        }
+            tls: TLSIdentity(
+                certificate: String(decoding: environment.certificates.certificate, as: UTF8.self), key: String(decoding: environment.certificates.key, as: UTF8.self),
+                authority: String(decoding: environment.certificates.authority, as: UTF8.self)))
     }
 }
 
-extension TLSIdentity {
-    init(_ certificates: NodeCertificates) {
-        self.init(
-            certificate: String(decoding: certificates.certificate, as: UTF8.self), key: String(decoding: certificates.key, as: UTF8.self),
-            authority: String(decoding: certificates.authority, as: UTF8.self))
+extension Topology {
+    /// Where clients reach each edge.
+    var edgeAddresses: [NodeName: String] {
+        Dictionary(nodes.filter { $0.roles.contains(.edge) }.map { ($0.name, url(of: $0)) }, uniquingKeysWith: { $1 })
     }
 }
-
 extension TopologyNode {
     /// Where other nodes dial this one.
     var linkAddress: SocketAddress? { SocketAddress(host: host == "localhost" ? "127.0.0.1" : host, port: clusterPort) }
@@ -91,17 +74,22 @@ extension TopologyNode {
 
 /// What `Wiring` started; stops in the order that loses nothing.
 private final class RunningNode: NodeService {
-    private let system: ClusterSystem
+    private let context: ConferenceContext
     private let media: [MediaLoop]
-    private let edge: Edge
     private let recorder: Recorder?
     private let gateway: Gateway
 
-    init(system: ClusterSystem, media: [MediaLoop], edge: Edge, recorder: Recorder?, gateway: Gateway) {
-        self.system = system; self.media = media; self.edge = edge; self.recorder = recorder; self.gateway = gateway
+    init(context: ConferenceContext, media: [MediaLoop], recorder: Recorder?, gateway: Gateway) {
+        self.context = context; self.media = media; self.recorder = recorder; self.gateway = gateway
+    }
+    func drain(within deadline: Duration) async {
+        let progress = await context.drainEdge(within: deadline)
+        context.log(.info, "drained", [
+            "clients": "\(progress.clients)", "moved": "\(progress.moved)", "left": "\(progress.left)", "cut": "\(progress.cut)", "cut_unaware": "\(progress.cutUnaware)",
+        ])
     }
     func stop() async {
-        await edge.shutdown()
+        await context.edge.shutdown()
         await gateway.stop()
         for loop in media {
             await withCheckedContinuation { continuation in
@@ -114,6 +102,6 @@ private final class RunningNode: NodeService {
             loop.loop.join()
         }
         recorder?.stop()
-        await system.shutdown()
+        await context.system.shutdown()
     }
 }

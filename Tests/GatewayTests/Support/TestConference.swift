@@ -15,6 +15,7 @@ final class TestConference: ConferenceService {
         var muted: [(ParticipantID, TrackID?, Bool)] = []
         var sessions: [TestSession] = []
         var callers: [Caller] = []
+        var resumes: [ResumeRequest] = []
         var next = 1
     }
     let state = Mutex(State())
@@ -101,10 +102,26 @@ final class TestConference: ConferenceService {
         let me = ParticipantInfo(id: participant, name: caller.name ?? "someone", role: .guest, node: "north", joinedAt: WallTime(seconds: 1_700_000_003))
         let session = TestSession(connection)
         state.withLock { $0.sessions.append(session); $0.callers.append(caller) }
-        connection.send(.welcome(Welcome(
-            roomID: room, title: record.title, mode: record.mode, participant: me, participants: [me], publications: [], recording: nil, resumeToken: "resume",
-            pingInterval: .seconds(10), iceServers: [], node: "north", maxParticipants: 50, sequence: autoSubscribe ? 1 : 0)))
+        connection.send(.welcome(Self.welcome(record, me, sequence: autoSubscribe ? 1 : 0)))
         return session
+    }
+    func resume(_ connection: any SignallingConnection, _ request: ResumeRequest) async throws -> any SignallingSession {
+        let record = try self.room(request.session.roomID.rawValue)
+        let me = ParticipantInfo(id: request.session.participantID, name: request.session.name, role: request.session.role, node: "north", joinedAt: request.session.joinedAt)
+        let session = TestSession(connection)
+        state.withLock { $0.sessions.append(session); $0.resumes.append(request) }
+        connection.send(.resumed(Resumed(welcome: Self.welcome(record, me, sequence: 4), missed: [], settles: nil)))
+        return session
+    }
+    static func facts(_ room: RoomID, _ me: ParticipantInfo) -> SessionFacts {
+        SessionFacts(
+            roomID: room, mode: .sfu, participantID: me.id, name: me.name, role: me.role, joinedAt: me.joinedAt, metadata: nil, autoSubscribe: true, attachment: 7, epoch: Epoch(1),
+            sequence: 1)
+    }
+    private static func welcome(_ record: RoomRecord, _ me: ParticipantInfo, sequence: UInt64) -> Welcome {
+        Welcome(
+            roomID: record.id, title: record.title, mode: record.mode, participant: me, participants: [me], publications: [], recording: nil, session: facts(record.id, me),
+            pingInterval: .seconds(10), iceServers: [], node: "north", nodes: ["https://north:1"], maxParticipants: 50, sequence: sequence)
     }
 }
 
@@ -117,7 +134,9 @@ final class TestSession: SignallingSession {
     func receive(_ message: ClientMessage) {
         received.withLock { $0.append(message) }
         switch message.body {
-        case .heartbeat: connection.send(.heartbeat)
+        case .heartbeat:
+            let me = ParticipantInfo(id: "p_1", name: "Ada", role: .guest, node: "north", joinedAt: WallTime(seconds: 1))
+            connection.send(.heartbeat(TestConference.facts("room-1", me)))
         case .bye: connection.close(code: 1000, reason: "bye")
         case .chat(let text):
             let chat = ChatMessage(id: "c1", from: "p_1", name: "Ada", text: text, at: WallTime(seconds: 1_700_000_010))

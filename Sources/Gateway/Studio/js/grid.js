@@ -32,14 +32,21 @@ export class Grid {
   }
 
   setVideo(tile, track) {
+    // The same track again would only make the picture blink.
+    if (track && tile.video.srcObject?.getVideoTracks()[0] === track) return this.showVideo(tile, true);
     tile.video.srcObject = track ? new MediaStream([track]) : null;
     if (track) tile.video.play().catch(() => { /* autoplay is muted and allowed; a detached tile may refuse */ });
     this.showVideo(tile, !!track);
   }
   showVideo(tile, shown) { tile.video.hidden = !shown || !tile.video.srcObject; }
+  setNode(tile, node) {
+    const badge = tile.root.querySelector(".badge");
+    if (badge && node) badge.textContent = node;
+  }
   setMuted(tile, muted) { tile.muted.toggleAttribute("hidden", !muted); }
 
   setAudio(tile, track) {
+    if (track && tile.audio?.srcObject.getAudioTracks()[0] === track) return;
     tile.audio?.remove();
     tile.audio = null;
     if (!track) return;

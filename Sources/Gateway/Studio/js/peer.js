@@ -12,12 +12,15 @@ function mediaOf(sdp) {
 }
 
 export class Peer extends EventTarget {
+  /** @param signalling the attachment's link: descriptions of this connection go through it and no other */
   constructor(signalling) {
     super();
     this.signalling = signalling;
     this.making = false;
     this.senders = new Map();
     this.sections = new Map();
+    /** Track ids that have shown something. */
+    this.shown = new Set();
     this.queue = Promise.resolve();
     this.pc = new RTCPeerConnection({ bundlePolicy: "max-bundle", rtcpMuxPolicy: "require" });
     this.pc.onnegotiationneeded = () => this.offer();
@@ -81,4 +84,19 @@ export class Peer extends EventTarget {
     this.signalling.send({ type: "webrtc_answer", sdp: this.pc.localDescription.sdp });
   }
   close() { this.pc.close(); }
+}
+
+/** Until a received track shows or sounds; a muted one never does. */
+export async function firstFrame(track, patience = 2500) {
+  const arrives = new Promise((resolve) => { if (track.muted) track.addEventListener("unmute", resolve, { once: true }); else resolve(); });
+  const late = new Promise((resolve) => setTimeout(resolve, patience));
+  await Promise.race([arrives, late]);
+  if (track.kind !== "video" || !HTMLVideoElement.prototype.requestVideoFrameCallback) return;
+  const video = document.createElement("video");
+  video.muted = true;
+  video.srcObject = new MediaStream([track]);
+  const shown = new Promise((resolve) => video.requestVideoFrameCallback(resolve));
+  video.play().catch(() => { /* the wait ends by itself */ });
+  await Promise.race([shown, late]);
+  video.srcObject = null;
 }

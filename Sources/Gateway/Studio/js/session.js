@@ -2,11 +2,13 @@
 import { api, memory, ApiError } from "./api.js";
 import { byId, toggle, toast, clock } from "./ui.js";
 import { Devices, Preview, micIcons, cameraIcons } from "./devices.js";
-import { Signalling } from "./signalling.js";
-import { Peer } from "./peer.js";
+import { Connection } from "./connection.js";
+import { Peer, firstFrame } from "./peer.js";
 import { Grid } from "./grid.js";
 import { Chat } from "./chat.js";
 
+/** After a move's new connection stands: as long as it may take to show everything. */
+const MOVE_MS = 3000;
 const roomId = decodeURIComponent(location.pathname.split("/")[2] ?? "");
 
 class Session {
@@ -18,18 +20,20 @@ class Session {
     this.participants = new Map();
     this.publications = new Map();
     this.received = new Map();
+    /** Participants and tracks the room has not named again since it came back. */
+    this.doubtful = { people: new Set(), tracks: new Set() };
+    /** link → PeerConnection of attachments that are being left. */
+    this.oldPeers = new Map();
     this.screen = null;
-    const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-    this.signalling = new Signalling(() => {
-      const query = new URLSearchParams({ participant_id: credential.participantId, token: credential.token });
-      return `${scheme}//${location.host}/ws/${encodeURIComponent(roomId)}?${query}`;
-    });
+    this.signalling = new Connection(roomId, credential);
     const on = (type, handler) => this.signalling.addEventListener(type, (event) => handler.call(this, event.detail));
     on("state", this.showState);
-    on("welcome", this.welcome);
+    on("attached", this.attached);
+    on("closed", ({ link }) => { this.oldPeers.get(link)?.close(); this.oldPeers.delete(link); });
     on("webrtc_offer", (m) => this.peer.description("offer", m.sdp));
     on("webrtc_answer", (m) => this.peer.description("answer", m.sdp));
     on("participant_joined", (m) => this.joined(m.participant));
+    on("participant_moved", (m) => this.joined(m.participant, true));
     on("participant_left", (m) => this.left(m.participant_id));
     on("track_published", (m) => this.published(m.publication));
     on("track_unpublished", (m) => this.unpublished(m.track_id));
@@ -50,14 +54,19 @@ class Session {
 
   // What the node says
 
-  /** A fresh attachment: roster, publications, and a new PeerConnection. */
-  welcome(message) {
+  /** Attached, for the first time, again, or at another node: the room as it is, and a new PeerConnection. */
+  attached({ message, link, old, isMove }) {
+    if (old && isMove) this.oldPeers.set(old, this.peer); else this.peer?.close();
     this.me = message.participant;
-    this.peer?.close();
-    this.grid.clear();
-    this.participants.clear();
-    this.publications.clear();
-    this.received.clear();
+    if (message.type === "resumed") this.reconcile(message);
+    else {
+      this.grid.clear();
+      this.participants.clear();
+      this.publications.clear();
+      this.received.clear();
+    }
+    const counter = message.type === "welcome" ? "joins" : isMove ? "moves" : "resumes";
+    document.body.dataset[counter] = Number(document.body.dataset[counter] ?? 0) + 1;
     document.title = `${message.title} · Troupe`;
     byId("title").textContent = message.title;
     byId("node-name").textContent = message.node;
@@ -66,22 +75,54 @@ class Session {
     byId("record").hidden = this.me.role !== "host";
     this.grid.tile(this.me, { me: true });
     for (const participant of message.participants) this.joined(participant, true);
-    this.peer = new Peer(this.signalling);
-    this.peer.addEventListener("track", (event) => this.trackReceived(event.detail));
-    this.peer.addEventListener("state", (event) => {
+    const peer = this.peer = new Peer(link);
+    peer.leaves = isMove ? old : null;
+    peer.addEventListener("track", (event) => this.trackReceived(peer, event.detail));
+    peer.addEventListener("state", (event) => {
+      if (peer !== this.peer) return;
       document.body.dataset.media = event.detail;
       // The node has given the transport up as well by then: only a new one helps.
-      if (event.detail === "failed") this.signalling.reopen();
+      if (event.detail === "failed") this.signalling.renew();
+      if (event.detail !== "connected" || !peer.leaves) return;
+      this.checkMoved(peer);
+      setTimeout(() => this.signalling.left(peer.leaves), MOVE_MS);
     });
     for (const publication of message.publications) this.published(publication);
+    for (const event of message.missed ?? []) if (event.type === "chat") this.chat.add(event, event.from === this.me.id);
     if (message.recording) this.recording(message.recording); else this.recording(null);
     this.publishDevices();
+    if (message.type === "resumed") this.checkOwnMutes(message.publications);
+    this.checkMoved(peer);
+  }
+  /** What the room does not name is gone; at once, or after the time it gives those who may still come. */
+  reconcile(message) {
+    const people = new Set(message.participants.map((participant) => participant.id));
+    const tracks = new Set(message.publications.map((publication) => publication.track_id));
+    this.doubtful = {
+      people: new Set([...this.participants.keys()].filter((id) => !people.has(id))),
+      tracks: new Set([...this.publications.keys()].filter((id) => !tracks.has(id))),
+    };
+    clearTimeout(this.settling);
+    const settle = () => {
+      for (const id of this.doubtful.tracks) this.unpublished(id);
+      for (const id of this.doubtful.people) this.left(id);
+    };
+    if (message.settles_ms) this.settling = setTimeout(settle, message.settles_ms); else settle();
+  }
+  /** The host may have muted us while we were away. */
+  checkOwnMutes(publications) {
+    for (const { participant_id: owner, source, muted } of publications) {
+      const kind = { microphone: "audio", camera: "video" }[source];
+      if (owner === this.me.id && kind && muted && this.devices.wanted[kind]) this.mutedByNode(kind, true);
+    }
   }
 
   joined(participant, quiet = false) {
     if (participant.id === this.me.id) return;
+    this.doubtful.people.delete(participant.id);
+    quiet ||= this.participants.has(participant.id);
     this.participants.set(participant.id, participant);
-    this.grid.tile(participant);
+    this.grid.setNode(this.grid.tile(participant), participant.node);
     if (!quiet) this.chat.note(`${participant.name} joined`);
   }
   left(id) {
@@ -93,6 +134,7 @@ class Session {
 
   published(publication) {
     if (publication.participant_id === this.me.id) return;
+    this.doubtful.tracks.delete(publication.track_id);
     this.publications.set(publication.track_id, publication);
     this.render(publication);
   }
@@ -119,10 +161,21 @@ class Session {
     toast(muted ? "The host muted you." : "You are no longer muted.");
   }
 
-  trackReceived({ track, trackId }) {
+  /** During a move a track takes the old one's place once it shows something. */
+  async trackReceived(peer, { track, trackId }) {
+    if (peer.leaves && this.received.has(trackId)) await firstFrame(track);
+    if (peer !== this.peer) return;
     this.received.set(trackId, track);
     const publication = this.publications.get(trackId);
     if (publication) this.render(publication);
+    peer.shown.add(trackId);
+    this.checkMoved(peer);
+  }
+  /** Everything comes from the new node: the old one may let go. */
+  checkMoved(peer) {
+    if (!peer.leaves || peer.pc.connectionState !== "connected") return;
+    const expected = [...this.publications.values()].filter((publication) => !publication.muted);
+    if (expected.every((publication) => peer.shown.has(publication.track_id))) this.signalling.left(peer.leaves);
   }
 
   /** Shows one publication as it stands: its track, whether it is muted. */
@@ -258,7 +311,8 @@ class Session {
     if (this.finished) return;
     this.finished = true;
     this.signalling.closed = true;
-    this.peer?.close();
+    for (const peer of [this.peer, ...this.oldPeers.values()]) peer?.close();
+    clearTimeout(this.settling);
     this.devices.close();
     this.screen?.stop();
     const [title, text] = {
@@ -266,7 +320,6 @@ class Session {
       ended: ["The room has ended", "The host ended it for everyone."],
       removed: ["You were removed", "The host removed you from this room."],
       replaced: ["You joined elsewhere", "Another window of yours took this place."],
-      shutdown: ["This node is stopping", "Join again from another node."],
     }[reason] ?? ["The connection was closed", reason ? `Reason: ${reason}` : ""];
     byId("room").hidden = byId("controls").hidden = byId("rec").hidden = true;
     byId("ended").hidden = false;

@@ -1,31 +1,23 @@
-// The WebSocket to the node: requests with answers, events, heartbeats, and coming back after a break.
+// One WebSocket to one node: requests with answers, events, heartbeats. Where it is opened, and when again: connection.js.
 
-const BACKOFF_MS = [300, 600, 1200, 2400, 5000];
 const REQUEST_TIMEOUT_MS = 20000;
-/** Close codes after which coming back makes no sense. */
-const FINAL = new Set([1000, 4400, 4401, 4403, 4404, 4409, 4410]);
+/** After a heartbeat: silence that long, and the node counts as gone. */
+const PATIENCE_MS = 700;
 
 export class Signalling extends EventTarget {
-  /** @param url a function giving the WebSocket address, asked before every attempt */
-  constructor(url) {
+  /** @param socket a WebSocket that is open or opening */
+  constructor(socket) {
     super();
-    this.url = url;
+    this.socket = socket;
     this.nextId = 1;
     this.waiting = new Map();
-    this.attempt = 0;
-    this.closed = false;
-  }
-
-  open() {
-    this.state("connecting");
-    const socket = new WebSocket(this.url());
-    this.socket = socket;
-    socket.onopen = () => { this.attempt = 0; };
+    this.heard = performance.now();
     socket.onmessage = (event) => this.receive(JSON.parse(event.data));
-    socket.onclose = (event) => this.lost(event);
+    socket.onclose = (event) => this.lost(event.code, event.reason);
   }
 
   receive(message) {
+    this.heard = performance.now();
     const waiter = message.id !== undefined && this.waiting.get(message.id);
     if (waiter && (message.type === "ok" || message.type === "error")) {
       this.waiting.delete(message.id);
@@ -33,21 +25,30 @@ export class Signalling extends EventTarget {
       if (message.type === "ok") waiter.resolve(message); else waiter.reject(Object.assign(new Error(message.message), { code: message.code }));
       return;
     }
-    if (message.type === "welcome") {
-      this.state("connected");
-      const every = (message.ping_interval ?? 10) * 1000;
-      clearInterval(this.pulse);
-      this.pulse = setInterval(() => this.send({ type: "heartbeat" }), every);
-    }
-    this.dispatchEvent(new CustomEvent(message.type, { detail: message }));
+    if (message.ping_interval) this.beat(message.ping_interval * 1000);
+    this.dispatchEvent(new CustomEvent("message", { detail: message }));
+  }
+
+  beat(every) {
+    clearInterval(this.pulse);
+    this.pulse = setInterval(() => {
+      const sent = performance.now();
+      this.send({ type: "heartbeat" });
+      clearTimeout(this.patience);
+      this.patience = setTimeout(() => {
+        // A page that was put to sleep is late itself: that says nothing about the node.
+        if (this.heard < sent && performance.now() - sent < 2 * PATIENCE_MS) this.lost(4408, "heartbeat_timeout");
+      }, PATIENCE_MS);
+    }, every);
   }
 
   send(message) {
-    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
+    if (this.socket.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
   }
 
   /** Sends and waits for `ok` or `error`. */
   request(message) {
+    if (this.ended) return Promise.reject(new Error("The connection was lost."));
     const id = this.nextId++;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
@@ -59,29 +60,19 @@ export class Signalling extends EventTarget {
     });
   }
 
-  lost(event) {
+  lost(code, reason) {
+    if (this.ended) return;
+    this.ended = true;
+    this.stop();
+    this.dispatchEvent(new CustomEvent("lost", { detail: { code, reason } }));
+  }
+  /** Nothing more is heard or told. */
+  stop() {
+    this.ended = true;
     clearInterval(this.pulse);
+    clearTimeout(this.patience);
     for (const { reject, timer } of this.waiting.values()) { clearTimeout(timer); reject(new Error("The connection was lost.")); }
     this.waiting.clear();
-    if (this.closed) return;
-    if (FINAL.has(event.code)) {
-      this.closed = true;
-      this.dispatchEvent(new CustomEvent("over", { detail: { code: event.code, reason: event.reason } }));
-      return;
-    }
-    this.state("reconnecting");
-    const delay = BACKOFF_MS[Math.min(this.attempt++, BACKOFF_MS.length - 1)] * (0.75 + Math.random() / 2);
-    setTimeout(() => { if (!this.closed) this.open(); }, delay);
+    this.socket.close(1000);
   }
-
-  /** Drops the connection and comes back: the answer is a fresh `welcome`. */
-  reopen() { this.socket?.close(4000); }
-
-  close() {
-    this.closed = true;
-    this.send({ type: "bye" });
-    clearInterval(this.pulse);
-    this.socket?.close(1000);
-  }
-  state(state) { this.dispatchEvent(new CustomEvent("state", { detail: state })); }
 }

@@ -4,7 +4,7 @@ internal import Primitives
 internal import RTP
 internal import Transport
 
-extension Participant: PacketSink {
+extension Attachment: PacketSink {
     enum ControlLimits {
         static let bytes = 1200                     // of one compound packet
         static let blocks = RTCPWriter.Limits.reportBlocks
@@ -13,11 +13,9 @@ extension Participant: PacketSink {
     func receive(_ packet: UnsafeRawBufferPointer, isRTCP: Bool, from: TransportIndex, receivedAt: Int64, now: Instant) {
         if isRTCP { return receiveControl(packet, now: now) }
         guard let header = try? RTPHeader.parse(packet) else { return }
-        if receives[header.ssrc] != nil {
-            receives[header.ssrc]!.receive(header, receivedAt: receivedAt, now: now)
-        } else if let original = repairs[header.ssrc] {
-            receives[original]?.receive(header, receivedAt: receivedAt, now: now, isRepair: true)
-        }
+        let isRepair = receives[header.ssrc] == nil
+        guard let ssrc = isRepair ? repairs[header.ssrc] : header.ssrc, let payload = receives[ssrc]?.receive(header, receivedAt: receivedAt, now: now, isRepair: isRepair) else { return }
+        owner.arrived(payload, of: receives[ssrc]!, endsFrame: header.marker, at: receivedAt)
     }
     private func receiveControl(_ packet: UnsafeRawBufferPointer, now: Instant) {
         var reader = RTCPReader(packet)
@@ -32,28 +30,28 @@ extension Participant: PacketSink {
         }
     }
     private func repair(_ nack: NackFeedback) {
-        guard let track = sends.firstIndex(where: { $0.ssrc == nack.media }) else { return }
-        for sequence in nack { if let packet = sends[track].repair(sequence) { transmit(packet, track: track) } }
+        guard let track = owner.sends.firstIndex(where: { $0.outlet(number)?.ssrc == nack.media }) else { return }
+        for sequence in nack { if let packet = owner.sends[track].repair(sequence, outlet: number) { transmit(packet, track: track) } }
     }
     private func keyFrame(for ssrc: UInt32) {
-        guard let track = sends.firstIndex(where: { $0.ssrc == ssrc }) else {
+        guard let track = owner.sends.firstIndex(where: { $0.outlet(number)?.ssrc == ssrc }) else {
             receivedPLIsForNobody += 1
             return
         }
-        sends[track].keyFrameRequested()
+        owner.sends[track].keyFrameRequested()
     }
 
     /// RFC 3550 §6.4: a report for each track sent, and one about everything received.
     func report(now: Instant, wall: WallTime) {
         guard isConnected else { return }
-        for stream in sends {
-            guard let info = stream.senderInfo(now: now, wall: wall) else { continue }
-            write { $0.senderReport(info) && $0.sdes(ssrc: info.ssrc, cname: credentials?.participant_id ?? name) }
+        for stream in owner.sends {
+            guard let info = stream.senderInfo(now: now, wall: wall, outlet: number) else { continue }
+            write { $0.senderReport(info) && $0.sdes(ssrc: info.ssrc, cname: owner.credentials?.participant_id ?? owner.name) }
         }
         var blocks: [ReportBlock] = []
         for ssrc in Array(receives.keys) { if let block = receives[ssrc]!.makeReportBlock(now: now) { blocks.append(block) } }
         for start in stride(from: 0, to: blocks.count, by: ControlLimits.blocks) {
-            write { $0.receiverReport(ssrc: reportSSRC, blocks: Array(blocks[start..<min(start + ControlLimits.blocks, blocks.count)])) && $0.sdes(ssrc: reportSSRC, cname: name) }
+            write { $0.receiverReport(ssrc: reportSSRC, blocks: Array(blocks[start..<min(start + ControlLimits.blocks, blocks.count)])) && $0.sdes(ssrc: reportSSRC, cname: owner.name) }
         }
     }
     /// Asks again for what is missing.

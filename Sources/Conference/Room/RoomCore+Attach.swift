@@ -1,0 +1,112 @@
+// Who is attached where: joining, attaching again after the room came back, resuming and moving (docs/decisions/0010, 0024).
+import Cluster
+import Contracts
+import Primitives
+
+extension RoomCore {
+    package struct Attached {
+        package var grant: RoomGrant
+        package var events: [(RoomEvent, Publication?)]
+        /// An older attachment of the same participant, and what it is to be told.
+        package var replaced: (edge: ActorAddress, reason: LeaveReason)?
+        /// The report told of members or tracks that edges attached before may not know.
+        package var hasLearned: Bool
+    }
+
+    /// A client joined, an edge presents one of its clients again, or a client comes back at another edge.
+    package mutating func attach(_ attachment: RoomAttachment, now: Instant, wall: WallTime) throws -> Attached {
+        guard !ended else { throw ServiceError(.ended, code: "room_ended", message: "this room has ended; create a new one") }
+        let hasLearned = attachment.known.map { merge($0, now: now) } ?? false
+        let id = attachment.participant.id
+        let before = members[id]
+        try admit(attachment, before, now: now)
+        attachments = max(attachments, attachment.number) + 1
+        var member = Member(info: attachment.participant, edge: attachment.edge, attachment: attachments)
+        member.resumedFrom = attachment.number
+        member.attempt = attachment.resume?.attempt ?? 0
+        members[id] = member
+        emptySince = nil
+
+        var events: [(RoomEvent, Publication?)] = []
+        if let before {
+            if before.info.node != member.info.node { events.append((number(.participantMoved(member.info), wall), nil)) }
+        } else if attachment.resume == nil {
+            events.append((number(.participantJoined(member.info), wall), nil))
+        }
+        events += takePublications(of: attachment, now: now, wall: wall)
+        let isReturning = before?.edge == nil || before?.edge == attachment.edge
+        return Attached(
+            grant: RoomGrant(snapshot: snapshot(attachment: attachments), missed: attachment.resume.flatMap { missed(since: $0.lastSeen, epoch: $0.epoch) }, isSettling: isSettling(now)),
+            events: events, replaced: isReturning ? nil : before?.edge.map { ($0, attachment.resume?.isMove == true ? .moved : .replaced) }, hasLearned: hasLearned)
+    }
+
+    private mutating func admit(_ attachment: RoomAttachment, _ before: Member?, now: Instant) throws {
+        if let resume = attachment.resume {
+            // A room that lost its memory believes a token made before that: the client was here.
+            guard before != nil || resume.epoch < epoch && isSettling(now) else { throw Self.unknownSession }
+            if let before, before.edge != nil, (attachment.number, resume.attempt) <= (before.resumedFrom, before.attempt) { throw Self.superseded }
+            if resume.epoch < epoch, resume.sequence > sequence { jump(to: resume.sequence) }
+        } else if let before, attachment.number != 0, before.edge != nil, attachment.number < before.attachment, before.edge != attachment.edge {
+            throw Self.superseded
+        }
+        guard before != nil || members.count < record.maxParticipants else {
+            throw ServiceError(.conflict, code: "room_full", message: "this room holds \(record.maxParticipants) participants; wait until someone leaves or raise max_participants")
+        }
+    }
+    package static let unknownSession = ServiceError(.notFound, code: "unknown_session", message: "the room does not know this session any more; join afresh")
+
+    /// A client that joins anew, or an edge that presents one again, names all it publishes: the rest ends. One that resumes publishes again in a moment.
+    private mutating func takePublications(of attachment: RoomAttachment, now: Instant, wall: WallTime) -> [(RoomEvent, Publication?)] {
+        let id = attachment.participant.id, kept = tracks(of: id)
+        var events: [(RoomEvent, Publication?)] = []
+        if attachment.resume != nil {
+            members[id]?.unconfirmed = Set(kept)
+            members[id]?.republishUntil = now + Limits.republishWindow
+        } else {
+            let offered = Set(attachment.publications.map(\.info.trackID))
+            for track in kept where !offered.contains(track) { events += removePublication(track, wall: wall) }
+        }
+        for publication in attachment.publications { events += insert(publication, wall: wall) }
+        return events
+    }
+
+    /// What an edge knew of this room under an earlier epoch; newer knowledge wins, nothing is forgotten twice.
+    /// - Returns: whether it told of a member or a track that was not known.
+    private mutating func merge(_ known: RoomSnapshot, now: Instant) -> Bool {
+        guard known.epoch < epoch else { return false }
+        var hasLearned = false
+        if known.sequence > sequence { jump(to: known.sequence) }
+        for info in known.participants where members[info.id] == nil && isSettling(now) {
+            members[info.id] = Member(info: info, edge: nil, attachment: 0, lostUntil: now + Limits.recoveryWindow)
+            hasLearned = true
+        }
+        for publication in known.publications where publications[publication.info.trackID] == nil {
+            guard let owner = members[publication.info.participantID] else { continue }
+            if owner.edge != nil {
+                // Its owner came back before this report: the track is kept as long as those it was known for.
+                guard owner.republishUntil != nil else { continue }
+                members[publication.info.participantID]?.unconfirmed.insert(publication.info.trackID)
+            }
+            publications[publication.info.trackID] = publication
+            hasLearned = true
+        }
+        if recording == nil { recording = known.recording }
+        return hasLearned
+    }
+
+    /// Others were told higher numbers under an earlier epoch: what lies between is not known here.
+    private mutating func jump(to sequence: UInt64) {
+        self.sequence = sequence
+        recent = []
+    }
+    /// The room is new in memory: whoever was in it may still come back.
+    private func isSettling(_ now: Instant) -> Bool { epoch > Epoch(1) && now - activatedAt < Limits.recoveryWindow }
+
+    /// - Returns: nil where it does not remember that far back.
+    func missed(since last: UInt64, epoch known: Epoch) -> [RoomEvent]? {
+        guard last <= sequence else { return nil }
+        if last == sequence, known == epoch { return [] }
+        guard let oldest = recent.first?.sequence, oldest <= last + 1 else { return nil }
+        return recent.filter { $0.sequence > last }
+    }
+}
