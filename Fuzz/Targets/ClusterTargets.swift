@@ -16,12 +16,17 @@ extension FuzzTarget {
         let router = ActorAddress.instance(node: "node-1", incarnation: Incarnation(7), number: 3, shard: 0)
         try? writer.hello(Hello(versions: [1], capabilities: ["x"], member: Member(name: "node-1", incarnation: Incarnation(7), roles: ["edge", "room"], region: "eu")))
         writer.ping(1)
-        writer.pong(1)
+        writer.pong(1, received: WallTime(seconds: 1_700_000_000), sent: WallTime(seconds: 1_700_000_001))
         try? writer.call(id: 1, recipient: room, method: .name("join"), budget: .seconds(5), arguments: ["ann", 7])
         try? writer.call(id: 2, recipient: router, method: .number(4), budget: .seconds(5), arguments: [])
         try? writer.value(id: 1, "result")
         try? writer.failure(id: 2, .other(type: "E", text: "t"))
         writer.goodbye("stopping", lastCall: 2)
+        let life = Life("node-2", Incarnation(3))
+        let rumors: [Rumor] = [.doubt(life, revision: 2, suspects: ["node-1"], votes: []), .dead(life, votes: ["node-1"]), .complaint(life, by: "node-1", number: 1)]
+        try? writer.membership(MembershipMessage(.pingRequest(4, target: "node-2"), rumors))
+        writer.refusal(.dead("node-2", Incarnation(3), by: ["node-1"]))
+        writer.renew()
         return buffer.array
     }
 

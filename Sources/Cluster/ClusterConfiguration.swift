@@ -9,8 +9,12 @@ package struct ClusterConfiguration: Sendable {
         package static let callsInFlight = 8192
         /// Calls of one peer that are being executed here.
         package static let callsExecuting = 4096
+        /// Arguments of calls of one peer that are being executed here.
+        package static let executingBytes = 64 << 20
         /// Bytes that may wait in one link; beyond it calls are refused.
         package static let linkBytes = 8 << 20
+        /// Bytes handed to the connection at once; large messages wait in their lane for room.
+        package static let streamBytes = 256 << 10
         /// Beyond this even answers do not fit: the peer reads nothing and the link is cut.
         package static let linkBytesMost = 32 << 20
         /// Calls that wait while one virtual actor is activated or released.
@@ -29,23 +33,69 @@ package struct ClusterConfiguration: Sendable {
         package static let connect = Duration.seconds(2)
         package static let redialShortest = Duration.milliseconds(50)
         package static let redialLongest = Duration.seconds(2)
+        /// Clients that are no members, connected at once.
+        package static let operators = 16
+        /// The same notice for the same peer is told once in this time.
+        package static let noticeInterval = Duration.seconds(60)
+        package static let noticeCauses = 512
+        /// Actors under well-known names.
+        package static let services = 64
+        /// Between two attempts to register a new life after being declared down.
+        /// How long a link has to answer when another one claims its name in a later life, and frames kept of that one meanwhile.
+        package static let trial = Duration.milliseconds(300)
+        package static let trialFrames = 64
+        /// How long after the news that a node takes its leave its link may take to say so itself.
+        package static let farewell = Duration.seconds(1)
+        /// A link that was replaced ends when its calls have, at the earliest and at the latest after so long.
+        package static let retireShortest = Duration.seconds(1)
+        package static let retireLongest = Duration.seconds(10)
+        /// Between two links made anew with new certificates, where the first does not come.
+        package static let renewal = Duration.seconds(5)
+        /// How much longer than two renewals a node watches whether its row is kept alive by another process.
+        package static let rivalMargin = Duration.milliseconds(50)
+        package static let rejoinShortest = Duration.milliseconds(100)
+        package static let rejoinLongest = Duration.seconds(2)
+        /// Between two looks of a client whether it is connected.
+        package static let connectedLook = Duration.milliseconds(10)
         package static let leaseRenewal = Duration.milliseconds(250)
         /// A row that stands still for so long (margin included), of a node that does not answer, is of a dead one.
         package static let leaseTime = Duration.milliseconds(1250)
     }
     package static let protocolVersions: ClosedRange<UInt32> = 1...1
+    /// What this release can beyond its protocol version; a link uses what both ends name.
+    package static let allCapabilities: Set<String> = ["chunks", "clock", "membership", "renew"]
 
+    package enum Kind: Sendable {
+        case node
+        /// A client with an operator's certificate: dials `seeds`, listens nowhere, is no member, claims nothing.
+        case `operator`
+    }
+    package var kind = Kind.node
+    /// Narrower where a node is made to speak like an older release.
+    package var versions = ClusterConfiguration.protocolVersions
+    package var capabilities = ClusterConfiguration.allCapabilities
+    /// For an operator, the name in its certificate without the prefix `operator:`.
     package var name: NodeName
     /// What the node may host; compared with the roles of `ClusterSystem.virtual`.
     package var roles: Set<String>
     package var region: String?
+    /// How much the node takes beside others.
+    package var capacity = 1.0
+    /// Small facts told to every member; `Member.Limits` bounds them.
+    package var tags: [String: String] = [:]
     /// Where links of other nodes arrive; nil where nobody else is (a single node, a test).
     package var bind: SocketAddress?
     /// Every other node of the topology, by the address of its links. Of two nodes, the one with the smaller name dials.
     package var peers: [NodeName: SocketAddress]
+    /// Members of any name by whose links this node learns the others while it knows nobody.
+    package var seeds: [SocketAddress] = []
+    /// Where others reach this node's links; nil: where it listens, if that is one address.
+    package var advertised: SocketAddress?
+    /// Lets nodes join that the topology does not name: a certificate of the cluster's CA and a name of their own suffice.
+    package var allowUnlisted = false
     /// Needed as soon as there are peers.
     package var tls: TLSIdentity?
-    package var timing = MembershipTable.Timing()
+    package var timing = Membership.Timing()
     package var leaseTime = Limits.leaseTime
     package var leaseRenewal = Limits.leaseRenewal
 
@@ -61,6 +111,10 @@ package enum ClusterStartError: Error, Sendable, CustomStringConvertible {
     case network(NetworkError)
     case store(String)
     case startedBefore
+    /// Another process keeps this node's row in the store alive.
+    case nameTaken(NodeName)
+    /// A fact about this node is too large.
+    case unfit(String)
     /// Another life of this node registered meanwhile and actors with the smaller incarnation exist already.
     case actorsBeforeStart
     package var description: String {
@@ -69,6 +123,8 @@ package enum ClusterStartError: Error, Sendable, CustomStringConvertible {
         case .tls(let error): "\(error)"
         case .network(let error): "cluster port: \(error)"
         case .store(let text): "the store does not answer, and a node cannot join without it: \(text)"
+        case .nameTaken(let name): "another process named \(name) is running; stop it, or give this one another name"
+        case .unfit(let text): text
         case .startedBefore: "a cluster system starts once"
         case .actorsBeforeStart: "the clock is behind the node's last start, and actors were made before `start`; make them after it"
         }
@@ -80,8 +136,20 @@ package enum ClusterNotice: Sendable, CustomStringConvertible {
     case linkUp(NodeName, SocketAddress)
     case linkDown(NodeName, String)
     /// A connection that did not become a link.
-    case refused(SocketAddress, String)
-    case dialFailed(NodeName, String)
+    case refused(SocketAddress, LinkRefusal)
+    /// A peer did not let us in, or put us out.
+    case refusedBy(SocketAddress, LinkRefusal)
+    /// Another process with this node's name is a member.
+    case rival(Member)
+    /// The others declared this node down; it comes back under a new incarnation.
+    case condemned(by: [NodeName])
+    case rejoined(Incarnation)
+    /// Whom (a node's name or a seed's address), and why.
+    case dialFailed(String, String)
+    /// The peer's wall clock minus ours.
+    case clockOff(NodeName, Duration)
+    case operatorUp(String, SocketAddress)
+    case operatorDown(String, String)
     case storeAway(String)
     case storeBack
     /// Another life of this node has registered: this one may claim nothing any more.
@@ -93,7 +161,14 @@ package enum ClusterNotice: Sendable, CustomStringConvertible {
         case .linkUp(let node, let address): "link to \(node) (\(address))"
         case .linkDown(let node, let why): "link to \(node) ended: \(why)"
         case .refused(let address, let why): "\(address) refused: \(why)"
+        case .refusedBy(let address, let why): "\(address) refuses us: \(why)"
+        case .rival(let member): "another process runs as \(member.name), incarnation \(member.incarnation.rawValue): stop one of them"
+        case .condemned(let by): "declared down by \(by.map(\.rawValue).joined(separator: ", ")); rejoining under a new incarnation"
+        case .rejoined(let incarnation): "back under incarnation \(incarnation.rawValue)"
         case .dialFailed(let node, let why): "no link to \(node) yet: \(why)"
+        case .clockOff(let node, let offset): "the clock of \(node) is \(offset) from ours: set one of them right (NTP); nothing here depends on it"
+        case .operatorUp(let name, let address): "\(name) connected from \(address)"
+        case .operatorDown(let name, let why): "\(name) disconnected: \(why)"
         case .storeAway(let text): "store away: \(text)"
         case .storeBack: "store back"
         case .superseded: "another process runs under this node's name; this one claims nothing any more"
@@ -121,5 +196,15 @@ package struct ClusterCounters: Sendable, Equatable {
     package var claimsTaken: UInt64 = 0
     package var claimsLost: UInt64 = 0
     package var storeFailures: UInt64 = 0
+    package var refusedByPeers: UInt64 = 0
+    package var noticesSuppressed: UInt64 = 0
+    package var membersDown: UInt64 = 0
+    package var suspicions: UInt64 = 0
+    package var condemned: UInt64 = 0
+    package var operatorCallsRefused: UInt64 = 0
+    /// Calls refused because a queue to the peer was full; calls of peers refused because too many were being executed.
+    package var callsShed: UInt64 = 0
+    package var peerCallsShed: UInt64 = 0
+    package var clocksOff: UInt64 = 0
     package init() {}
 }

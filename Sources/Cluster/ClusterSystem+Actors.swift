@@ -6,7 +6,7 @@ import Primitives
 extension ClusterSystem {
     /// - Returns: the actor if it is an instance of this life of this node that still lives; nil (a remote reference) otherwise.
     package func resolve<A: DistributedActor>(id: ActorAddress, as type: A.Type) throws -> A? where A.ID == ActorAddress {
-        guard case .instance(let node, let incarnation, let number, _) = id, node == self.node, incarnation == self.incarnation else { return nil }
+        guard case .instance(let node, let incarnation, let number, _) = id, node == self.node, isMine(incarnation) else { return nil }
         return registry.actor(number: number) as? A
     }
     package func assignID<A: DistributedActor>(_ type: A.Type) -> ActorAddress where A.ID == ActorAddress {

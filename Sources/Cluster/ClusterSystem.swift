@@ -46,13 +46,17 @@ package final class ClusterSystem: DistributedActorSystem, @unchecked Sendable {
     @TaskLocal static var shard: Int = -1
 
     enum Phase { case fresh, starting, running, stopped }
-    private struct Shared {
+    struct Shared {
         var incarnation: Incarnation
+        /// Earlier incarnations of this process, before it was declared down and came back.
+        var formerly: Set<Incarnation> = []
         var phase = Phase.fresh
-        var peers: [Member] = []
+        /// Set as soon as the system is made.
+        var view: Membership?
         var counters = ClusterCounters()
         var memberObservers: [@Sendable (MemberEvent) -> Void] = []
         var noticeObservers: [@Sendable (ClusterNotice) -> Void] = []
+        var told = OncePerCause(interval: Limits.noticeInterval, most: Limits.noticeCauses)
     }
 
     package let configuration: ClusterConfiguration
@@ -63,9 +67,10 @@ package final class ClusterSystem: DistributedActorSystem, @unchecked Sendable {
     let random: any RandomSource
     let registry = ActorRegistry()
     let errors = ErrorRegistry()
-    private let shared: Mutex<Shared>
+    let shared: Mutex<Shared>
     // Confined to the control loop.
     private(set) var router: CallRouter!
+    private(set) var membership: MembershipKeeper!
     private(set) var links: Links!
     private(set) var virtuals: VirtualDirectory!
     private(set) var keeper: LeaseKeeper!
@@ -82,6 +87,8 @@ package final class ClusterSystem: DistributedActorSystem, @unchecked Sendable {
         self.random = random
         shared = Mutex(Shared(incarnation: Incarnation(UInt64(max(1, loop.wall.microseconds / 1000)))))
         router = CallRouter(self)
+        membership = MembershipKeeper(self)
+        publish(membership.core, always: true)
         links = Links(self)
         virtuals = VirtualDirectory(self)
         keeper = LeaseKeeper(self)
@@ -89,6 +96,15 @@ package final class ClusterSystem: DistributedActorSystem, @unchecked Sendable {
 
     package var node: NodeName { configuration.name }
     package var incarnation: Incarnation { shared.withLock { $0.incarnation } }
+    /// Whether actors of this incarnation are of this process.
+    func isMine(_ incarnation: Incarnation) -> Bool { shared.withLock { $0.incarnation == incarnation || $0.formerly.contains(incarnation) } }
+    /// A new life of the same process: its actors keep answering to the earlier one's addresses.
+    func begins(_ incarnation: Incarnation) {
+        shared.withLock {
+            $0.formerly.insert($0.incarnation)
+            $0.incarnation = incarnation
+        }
+    }
     var isRunning: Bool { shared.withLock { $0.phase == .running } }
 
     // MARK: Life
@@ -105,7 +121,16 @@ package final class ClusterSystem: DistributedActorSystem, @unchecked Sendable {
         }
     }
     private func begin() async throws {
-        guard configuration.peers.isEmpty || configuration.tls != nil else { throw ClusterStartError.noIdentity }
+        let joins = !configuration.peers.isEmpty || !configuration.seeds.isEmpty || configuration.kind == .operator
+        guard !joins || configuration.tls != nil else { throw ClusterStartError.noIdentity }
+        if let objection = me.objection { throw ClusterStartError.unfit(objection) }
+        guard configuration.kind == .node else {
+            return try await onLoop { [self] in
+                try links.start(incarnation)
+                shared.withLock { $0.phase = .running }
+            }
+        }
+        try await watchForRival()
         let proposed = incarnation
         let given: Incarnation
         do { given = try await loop.withDeadline(Limits.storeCall) { [self] in try await leases.registerNode(node, proposed: proposed) } } catch {
@@ -114,9 +139,24 @@ package final class ClusterSystem: DistributedActorSystem, @unchecked Sendable {
         guard given == proposed || !registry.hasGivenNumbers else { throw ClusterStartError.actorsBeforeStart }
         shared.withLock { $0.incarnation = given }
         try await onLoop { [self] in
-            try links.start()
+            try links.start(given)
             keeper.start()
             shared.withLock { $0.phase = .running }
+        }
+    }
+    /// Where another process keeps this node's row alive, this one must not take it over.
+    private func watchForRival() async throws {
+        func row() async throws -> NodeLease? {
+            do { return try await loop.withDeadline(Limits.storeCall) { [self] in try await leases.nodes() }.first { $0.node == node } } catch {
+                throw ClusterStartError.store("\(error)")
+            }
+        }
+        guard let first = try await row() else { return }
+        let end = loop.now + configuration.leaseRenewal * 2 + Limits.rivalMargin
+        while loop.now < end {
+            try await loop.sleep(for: configuration.leaseRenewal / 5)
+            guard let later = try await row(), later.incarnation == first.incarnation else { return }
+            if later.counter != first.counter { throw ClusterStartError.nameTaken(node) }
         }
     }
     /// Gives every claim back, says goodbye on every link, and stops. Calls under way are given up.
@@ -130,6 +170,7 @@ package final class ClusterSystem: DistributedActorSystem, @unchecked Sendable {
         await virtuals.releaseAll()
         try? await onLoop { [self] in
             keeper.stop()
+            membership.stop()
             links.stop()
         }
     }
@@ -139,35 +180,6 @@ package final class ClusterSystem: DistributedActorSystem, @unchecked Sendable {
             loop.run { continuation.resume(with: Result { try body() }) }
         }
     }
-
-    // MARK: Members
-
-    /// Nodes that are up, this one included, by name.
-    package func members() -> [Member] {
-        let (peers, incarnation) = shared.withLock { ($0.peers, $0.incarnation) }
-        return (peers + [myself(incarnation)]).sorted { $0.name < $1.name }
-    }
-    var me: Member { myself(incarnation) }
-    private func myself(_ incarnation: Incarnation) -> Member {
-        Member(name: node, incarnation: incarnation, roles: configuration.roles, region: configuration.region)
-    }
-    /// `body` runs on the control loop at every change from now on.
-    package func observeMembers(_ body: @escaping @Sendable (MemberEvent) -> Void) { shared.withLock { $0.memberObservers.append(body) } }
-    /// `body` runs on the control loop: for logs.
-    package func observeNotices(_ body: @escaping @Sendable (ClusterNotice) -> Void) { shared.withLock { $0.noticeObservers.append(body) } }
-    package func counters() -> ClusterCounters { shared.withLock { $0.counters } }
-
-    func membersChanged(to peers: [Member], _ events: [MemberEvent]) {
-        let observers = shared.withLock { state in
-            state.peers = peers
-            return state.memberObservers
-        }
-        for event in events { for observer in observers { observer(event) } }
-    }
-    func notice(_ notice: ClusterNotice) {
-        for observer in shared.withLock({ $0.noticeObservers }) { observer(notice) }
-    }
-    func count(_ change: (inout ClusterCounters) -> Void) { shared.withLock { change(&$0.counters) } }
 
     // MARK: Places
 

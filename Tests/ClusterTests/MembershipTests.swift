@@ -1,79 +1,10 @@
-// Who is up, where things are placed, who may claim: transcripts of the pure parts.
+// Where things are placed, who may claim: transcripts of the pure parts.
 import Primitives
 import Testing
 
 @testable import Cluster
 
 private func at(_ milliseconds: Int64) -> Instant { Instant(nanoseconds: milliseconds * 1_000_000) }
-private func member(_ name: NodeName, _ incarnation: UInt64 = 1) -> Member { Member(name: name, incarnation: Incarnation(incarnation)) }
-
-@Suite struct MembershipTests {
-    /// Ticks every heartbeat over (from, to], so that the table does not think it was stalled.
-    private func run(_ table: inout MembershipTable, from: Int64, to: Int64) -> [NodeName] {
-        stride(from: from + 250, through: to, by: 250).flatMap { table.handleTimeout(now: at($0)) }
-    }
-
-    @Test func aBrokenLinkIsForgivenForTheGraceAndNoLonger() {
-        var table = MembershipTable(timing: .init())
-        #expect(table.greeted(member("b"), now: at(0)) == .welcome)
-        #expect(table.takeEvents() == [.up(member("b"))])
-        table.linkLost("b", now: at(100))
-        #expect(table.standing("b", Incarnation(1)) == .suspect && table.members == [member("b")])
-        #expect(run(&table, from: 0, to: 500) == [] && table.takeEvents() == [])
-        #expect(table.greeted(member("b"), now: at(550)) == .welcome)
-        #expect(table.takeEvents() == [])
-        table.linkLost("b", now: at(600))
-        #expect(run(&table, from: 500, to: 1250) == [])
-        #expect(table.takeEvents() == [.down(member("b"))])
-        #expect(table.standing("b", Incarnation(1)) == .down && table.members == [])
-    }
-    @Test func silenceIsDeathWithinTwoSeconds() {
-        var table = MembershipTable(timing: .init())
-        _ = table.greeted(member("b"), now: at(0))
-        _ = table.greeted(member("c"), now: at(0))
-        _ = table.takeEvents()
-        #expect(run(&table, from: 0, to: 1000) == [])
-        table.heard("c", now: at(1000))
-        #expect(run(&table, from: 1000, to: 1500) == ["b"])
-        #expect(table.takeEvents() == [.down(member("b"))])
-        #expect(run(&table, from: 1500, to: 2250) == [])
-        #expect(run(&table, from: 2250, to: 2500) == ["c"])
-    }
-    @Test func goodbyeIsBelievedAtOnce() {
-        var table = MembershipTable(timing: .init())
-        _ = table.greeted(member("b"), now: at(0))
-        table.saidGoodbye("b")
-        #expect(table.takeEvents() == [.up(member("b")), .down(member("b"))])
-        table.linkLost("b", now: at(1))
-        #expect(table.standing("b", Incarnation(1)) == .down)
-    }
-    @Test func aNewLifeEndsTheOldOneAndTheOldNeverReturns() {
-        var table = MembershipTable(timing: .init())
-        _ = table.greeted(member("b", 5), now: at(0))
-        #expect(table.greeted(member("b", 6), now: at(10)) == .welcome)
-        #expect(table.takeEvents() == [.up(member("b", 5)), .down(member("b", 5)), .up(member("b", 6))])
-        #expect(table.greeted(member("b", 5), now: at(20)) == .stale)
-        #expect(table.standing("b", Incarnation(5)) == .down && table.standing("b", Incarnation(6)) == .up)
-    }
-    @Test func whoWasStalledDoesNotJudge() {
-        var table = MembershipTable(timing: .init())
-        _ = table.greeted(member("b"), now: at(0))
-        _ = table.takeEvents()
-        _ = table.handleTimeout(now: at(250))
-        // Nothing ran for five seconds: not b's fault.
-        #expect(table.handleTimeout(now: at(5250)) == [])
-        #expect(run(&table, from: 5250, to: 6500) == [])
-        #expect(run(&table, from: 6500, to: 6750) == ["b"])
-    }
-    @Test func doubtIsAnyPeerThatWasUpAndIsNot() {
-        var table = MembershipTable(timing: .init())
-        #expect(!table.hasDoubt)
-        _ = table.greeted(member("b"), now: at(0))
-        #expect(!table.hasDoubt)
-        table.linkLost("b", now: at(1))
-        #expect(table.hasDoubt)
-    }
-}
 
 @Suite struct RendezvousTests {
     private let hosts: [NodeName] = ["n1", "n2", "n3"]

@@ -18,19 +18,24 @@ final class TestAuthority: Sendable {
     deinit { run("rm -rf \(folder)") }
 
     /// A certificate of this authority with `name` as its alternative name.
-    func identity(_ name: NodeName) -> TLSIdentity {
-        identities.withLock { known in
-            if let identity = known[name.rawValue] { return identity }
+    /// - Parameters:
+    ///   - days: it is good for; −1: it ended yesterday.
+    ///   - serial: another number makes another certificate of the same name.
+    func identity(_ name: NodeName, days: Int = 30, serial: Int = 0) -> TLSIdentity {
+        let file = name.rawValue.replacing(":", with: "-") + "_\(days)_\(serial)"
+        return identities.withLock { known in
+            if let identity = known[file] { return identity }
             run("""
-                printf 'subjectAltName=DNS:\(name),DNS:localhost,IP:127.0.0.1\\nextendedKeyUsage=serverAuth,clientAuth\\n' > \(name).ext
-                openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout \(name).key -out \(name).csr -subj /CN=\(name)
-                openssl x509 -req -in \(name).csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 30 -extfile \(name).ext -out \(name).pem
+                printf 'subjectAltName=DNS:\(name),DNS:localhost,IP:127.0.0.1\\nextendedKeyUsage=serverAuth,clientAuth\\n' > \(file).ext
+                openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout \(file).key -out \(file).csr -subj /CN=\(name)
+                openssl x509 -req -in \(file).csr -CA ca.pem -CAkey ca.key -CAcreateserial -days \(days) -extfile \(file).ext -out \(file).pem
                 """)
-            let made = TLSIdentity(certificate: read("\(name).pem"), key: read("\(name).key"), authority: read("ca.pem"))
-            known[name.rawValue] = made
+            let made = TLSIdentity(certificate: read("\(file).pem"), key: read("\(file).key"), authority: authority)
+            known[file] = made
             return made
         }
     }
+    var authority: String { read("ca.pem") }
     private func run(_ script: String) {
         let pipe = popen("cd \(folder) && { \(script)\n} >/dev/null 2>&1", "r")
         precondition(pipe != nil, "no shell")

@@ -34,6 +34,7 @@ final class Gate: Sendable {
     private let once = OneAnswers()
     func open() { once.open() }
     func wait() async { await once.wait() }
+    var isOpen: Bool { once.isOpen }
     private final class OneAnswers: Sendable {
         private let state = Mutex<(open: Bool, waiting: [CheckedContinuation<Void, Never>])>((false, []))
         func open() {
@@ -43,6 +44,7 @@ final class Gate: Sendable {
             }
             for continuation in waiting { continuation.resume() }
         }
+        var isOpen: Bool { state.withLock { $0.open } }
         func wait() async {
             await withCheckedContinuation { continuation in
                 let isOpen = state.withLock { state in
@@ -93,6 +95,8 @@ final class TestNode: Sendable {
             loop.spawn { do { continuation.resume(returning: try await body()) } catch { continuation.resume(throwing: error) } }
         }
     }
+    var ups: [Life] { events.all.compactMap { if case .up(let member) = $0 { member.life } else { nil } } }
+    var downs: [Life] { events.all.compactMap { if case .down(let member) = $0 { member.life } else { nil } } }
     func sees(_ names: Set<NodeName>) -> Bool { Set(system.members().map(\.name)) == names }
 }
 

@@ -90,7 +90,7 @@ private func parse(_ payload: [UInt8]) throws -> Frame {
     }
     @Test func impossibleCallsAreRefused() throws {
         #expect(throws: FrameError.self) { try parse([4]) }
-        #expect(throws: FrameError.self) { try parse([4, 1, 0x83, 2, 0x61, 0x61, 0x61, 0x61, 0, 0, 0]) }
+        #expect(throws: FrameError.self) { try parse([4, 1, 0x83, 3, 0x61, 0x61, 0x61, 0x61, 0, 0, 0]) }
         // 65 arguments.
         #expect(throws: FrameError.malformed(.outOfRange(type: "argument count"))) { try parse([4, 1, 0x83, 1, 0x61, 0x61, 0x61, 0x61, 0, 0, 0x18, 65]) }
         // A key of two thousand bytes.

@@ -33,8 +33,8 @@ private final class Folder {
 
     @Test func allIsMadeOnceAndKeptPrivate() throws {
         let topology = try topology()
-        #expect(try ClusterKeys.ensure(topology, now: now, random: random).map { $0.split(separator: ":")[0] } == ["cluster CA", "certificate of node-1", "certificate of node-2", "API keys"])
-        for secret in ["ca/ca.key", "ca/nodes/node-1.key", "keys.yaml"] { #expect(folder.permissions(secret) == 0o600, "\(secret)") }
+        #expect(try ClusterKeys.ensure(topology, now: now, random: random).map { $0.split(separator: ":")[0] } == ["cluster CA", "certificate of node-1", "certificate of node-2", "operator's certificate", "API keys"])
+        for secret in ["ca/ca.key", "ca/nodes/node-1.key", "ca/operator.key", "keys.yaml"] { #expect(folder.permissions(secret) == 0o600, "\(secret)") }
         #expect(folder.permissions("ca/ca.pem") == 0o644)
         #expect(try ClusterKeys.ensure(topology, now: now + .seconds(86_400), random: random) == [])
         let certificates = try ClusterKeys.certificates(of: "node-2", in: topology)
@@ -70,7 +70,15 @@ private final class Folder {
         #expect(try bytes("ca/nodes/node-1.pem") == first)
         #expect(try bytes("keys.yaml") == keys)
         let later = try ClusterKeys.ensure(topology(), now: now + .seconds(800 * 86_400), random: random)
-        #expect(later.map { $0.split(separator: ":")[0] } == ["certificate of node-1", "certificate of node-2"])
+        #expect(later.map { $0.split(separator: ":")[0] } == ["certificate of node-1", "certificate of node-2", "operator's certificate"])
+    }
+
+    @Test func anOperatorsCertificateNamesNoHost() throws {
+        let authority = try CertificateAuthority.create(now: now)
+        let issued = try authority.issue(operator: ClusterKeys.operatorName, now: now)
+        #expect(authority.objection(to: issued.certificate, key: issued.key, operator: ClusterKeys.operatorName, now: now) == nil)
+        #expect(authority.objection(to: issued.certificate, key: issued.key, operator: "operator:other", now: now) == "it does not name operator:other")
+        #expect(authority.objection(to: issued.certificate, key: issued.key, of: "localhost", hosts: [], now: now) == "it does not name localhost")
     }
 
     @Test func halfAnAuthorityIsNeverReplaced() throws {

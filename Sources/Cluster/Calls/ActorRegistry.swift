@@ -12,6 +12,9 @@ final class ActorRegistry: Sendable {
         var last: UInt64 = 0
         var actors: [UInt64: Entry] = [:]
         var tables: [ObjectIdentifier: TargetTable] = [:]
+        /// Kept: nobody else need hold them.
+        var services: [String: any DistributedActor] = [:]
+        var forOperators: [ObjectIdentifier: Set<String>] = [:]
     }
     private let state = Mutex(State())
 
@@ -41,5 +44,17 @@ final class ActorRegistry: Sendable {
     func restrict(_ type: any DistributedActor.Type, to names: Set<String>) {
         let restricted = table(of: type).restricted(to: names)
         state.withLock { $0.tables[ObjectIdentifier(type)] = restricted }
+    }
+
+    func provide(_ actor: any DistributedActor, as name: String) {
+        state.withLock {
+            precondition($0.services[name] != nil || $0.services.count < ClusterConfiguration.Limits.services, "more than \(ClusterConfiguration.Limits.services) services")
+            $0.services[name] = actor
+        }
+    }
+    func service(_ name: String) -> (any DistributedActor)? { state.withLock { $0.services[name] } }
+    func allowOperators(_ type: any DistributedActor.Type, _ names: Set<String>) { state.withLock { $0.forOperators[ObjectIdentifier(type)] = names } }
+    func operatorsMayCall(_ name: String, of type: any DistributedActor.Type) -> Bool {
+        state.withLock { $0.forOperators[ObjectIdentifier(type)]?.contains(name) ?? false }
     }
 }

@@ -28,19 +28,24 @@ final class CallRouter: @unchecked Sendable {
         guard !call.isOver else { return }
         guard system.isRunning else { return refuse(call, .stopped) }
         switch call.recipient {
-        case .virtual(let kind, let key): system.virtuals.route(call, VirtualIdentity(kind: kind, key: key))
+        case .virtual(let kind, let key):
+            // A client hosts nothing.
+            guard system.configuration.kind == .node else { return send(call, to: "", nil) }
+            system.virtuals.route(call, VirtualIdentity(kind: kind, key: key))
         case .instance(let node, let incarnation, let number, _):
             if node == system.node {
-                guard incarnation == system.incarnation else { return refuse(call, .unknownActor) }
+                guard system.isMine(incarnation) else { return refuse(call, .unknownActor) }
                 execute(incoming(call), number: number)
             } else {
                 send(call, to: node, incarnation)
             }
+        case .service(let node, let name):
+            if node == system.node, system.configuration.kind == .node { execute(incoming(call), service: name) } else { send(call, to: node, nil) }
         }
     }
     /// Hands a call to the link of `node`. - Parameter incarnation: nil where any life of the node will do.
     func send(_ call: OutgoingCall, to node: NodeName, _ incarnation: Incarnation?) {
-        guard let link = system.links.link(to: node), incarnation == nil || link.peer?.incarnation == incarnation else { return finished(call, .notExecuted(.unreachable)) }
+        guard let link = system.links.link(to: node), let peer = link.peer, incarnation.map(peer.answers) ?? true else { return finished(call, .notExecuted(.unreachable)) }
         link.send(call)
     }
     /// A call of this node to be executed on this node.
@@ -63,7 +68,7 @@ final class CallRouter: @unchecked Sendable {
         case .notExecuted(let reason):
             call.mayHaveRun = false
             guard !call.isOver else { return }
-            if case .virtual(let kind, let key) = call.recipient, system.virtuals.tryAgain(call, VirtualIdentity(kind: kind, key: key), reason) { return }
+            if case .virtual(let kind, let key) = call.recipient, system.configuration.kind == .node, system.virtuals.tryAgain(call, VirtualIdentity(kind: kind, key: key), reason) { return }
             refuse(call, reason)
         }
     }
@@ -74,10 +79,16 @@ final class CallRouter: @unchecked Sendable {
     func received(_ call: IncomingCall, for recipient: ActorAddress) {
         guard system.isRunning else { return call.finish(.notExecuted(.stopped)) }
         switch recipient {
-        case .virtual(let kind, let key): system.virtuals.arrive(call, VirtualIdentity(kind: kind, key: key))
+        case .virtual(let kind, let key):
+            // An operator would activate an actor before anyone asks what it may call.
+            guard !call.isOperators else { return refuse(call) }
+            system.virtuals.arrive(call, VirtualIdentity(kind: kind, key: key))
         case .instance(let node, let incarnation, let number, _):
-            guard node == system.node, incarnation == system.incarnation else { return call.finish(.notExecuted(.unknownActor)) }
+            guard node == system.node, system.isMine(incarnation) else { return call.finish(.notExecuted(.unknownActor)) }
             execute(call, number: number)
+        case .service(let node, let name):
+            guard node == system.node || (call.isOperators && node.rawValue.isEmpty) else { return call.finish(.notExecuted(.unknownActor)) }
+            execute(call, service: name)
         }
     }
 
@@ -87,8 +98,20 @@ final class CallRouter: @unchecked Sendable {
         guard let actor = system.registry.actor(number: number) else { return call.finish(.notExecuted(.unknownActor)) }
         execute(call, on: actor)
     }
+    private func execute(_ call: IncomingCall, service name: String) {
+        guard let actor = system.registry.service(name) else { return call.finish(.notExecuted(.unknownActor)) }
+        execute(call, on: actor)
+    }
     func execute(_ call: IncomingCall, on actor: any DistributedActor) {
+        let table = system.registry.table(of: type(of: actor))
+        if call.isOperators {
+            guard let name = table.methods[call.method], system.registry.operatorsMayCall(name, of: type(of: actor)) else { return refuse(call) }
+        }
         system.count { $0.callsExecuted += 1 }
-        dispatcher.run(call, on: actor, allowed: system.registry.table(of: type(of: actor)), system: system)
+        dispatcher.run(call, on: actor, allowed: table, system: system)
+    }
+    private func refuse(_ call: IncomingCall) {
+        system.count { $0.operatorCallsRefused += 1 }
+        call.finish(.notExecuted(.unknownTarget))
     }
 }

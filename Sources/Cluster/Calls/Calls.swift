@@ -41,10 +41,15 @@ final class IncomingCall: @unchecked Sendable {
     let expires: Instant
     /// The caller of this node, if it is one.
     let origin: OutgoingCall?
+    /// Whether it came from an operator's client, which may call little.
+    let isOperators: Bool
     private let finish: @Sendable (CallOutcome) -> Void
 
-    init(method: String, arguments: CallDecoder.Source, expires: Instant, origin: OutgoingCall? = nil, finish: @escaping @Sendable (CallOutcome) -> Void) {
-        self.method = method; self.arguments = arguments; self.expires = expires; self.origin = origin; self.finish = finish
+    init(
+        method: String, arguments: CallDecoder.Source, expires: Instant, origin: OutgoingCall? = nil, isOperators: Bool = false,
+        finish: @escaping @Sendable (CallOutcome) -> Void
+    ) {
+        self.method = method; self.arguments = arguments; self.expires = expires; self.origin = origin; self.isOperators = isOperators; self.finish = finish
     }
     func finish(_ outcome: CallOutcome) { finish(outcome) }
     /// Whether nobody waits any more and it has not begun: then it must not begin.

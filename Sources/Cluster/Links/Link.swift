@@ -1,4 +1,4 @@
-// One connection to one other node: TLS, the greeting, frames both ways.
+// One connection to one other node: TLS, the greeting, frames both ways. What calls do on it: Link+Calls.swift.
 import EventLoop
 import Primitives
 
@@ -6,46 +6,57 @@ import Primitives
 ///
 ///     securing ──handshake──▶ greeting ──their hello accepted──▶ up ──▶ closed   (closed from everywhere)
 ///
-/// What a turn writes is encrypted and sent once, after the turn's other work. Frames keep their order.
+/// What a turn writes is encrypted and sent once, after the turn's other work. Small messages keep their order; large ones
+/// go in chunks between them (`BulkLane`).
 final class Link: @unchecked Sendable {
-    private typealias Limits = ClusterConfiguration.Limits
-    enum Side: Equatable { case dialed(NodeName), accepted }
+    typealias Limits = ClusterConfiguration.Limits
+    enum Side: Equatable { case dialed(Dialer.Target), accepted }
 
     let side: Side
     /// Set once the peer has said who it is and was believed.
     private(set) var peer: Member?
+    /// Set where the peer is a client that is no member.
+    private(set) var operatorName: String?
+    private(set) var version: UInt32 = 0
+    /// What both ends can beyond the protocol version.
+    private(set) var capabilities: Set<String> = []
+    /// While another link claims the same name: the hello, and what came after it.
+    private var trial: (hello: Hello, frames: [Frame])?
+    /// Why this node put the peer out.
+    private(set) var refusal: LinkRefusal?
     let stream: any Stream
+    let system: ClusterSystem
     private let channel: TLSChannel
-    private let system: ClusterSystem
     private var links: Links { system.links }
     private var loop: any Loop { system.loop }
     private let outgoing = CBORBuffer(capacity: 4096)
     private var writer: FrameWriter { FrameWriter(outgoing) }
-    private var assembler = FrameAssembler()
-    private var sentNames = MethodNames.Sent()
-    private var receivedNames = MethodNames.Received()
-    private var inFlight: [UInt64: OutgoingCall] = [:]
-    private var lastCall: UInt64 = 0
-    /// Highest id among the peer's calls.
-    private var lastReceived: UInt64 = 0
-    private var lastPing: UInt64 = 0
-    private var executing = 0
+    private var lane = BulkLane()
+    private var frames = FrameAssembler()
+    private var chunks = ChunkAssembler()
+    private(set) var clock = PeerClock()
+    private var pingTimer: RepeatingTimer?
+    private var retirement: RepeatingTimer?
+    private var handshakeTimer: TimerToken?
     private var flushIsDue = false
     private var saidHello = false
-    private var handshakeTimer: TimerToken?
     private(set) var isClosed = false
+    private(set) var counts = LinkCounts()
+    /// Calls in both directions, kept by Link+Calls.swift.
+    var calls = LinkCalls()
 
     init(_ system: ClusterSystem, _ stream: any Stream, _ context: TLSContext, _ side: Side) throws(TLSError) {
         self.system = system
         self.stream = stream
         self.side = side
-        let expected: NodeName? = if case .dialed(let name) = side { name } else { nil }
+        let expected: NodeName? = if case .dialed(.node(let name)) = side { name } else { nil }
         channel = try TLSChannel(context, expected: expected)
     }
 
     func start() {
         handshakeTimer = loop.schedule(after: Limits.handshake) { [weak self] in self?.end("no greeting within \(Limits.handshake)") }
         stream.onClose = { [weak self] reason in self?.streamEnded(reason) }
+        stream.onDrain = { [weak self] in self?.pump() }
         stream.onBytes = { [weak self] in self?.received($0) }
         guard side != .accepted else { return }
         do { try channel.handshake() } catch { return end("\(error)") }
@@ -56,15 +67,17 @@ final class Link: @unchecked Sendable {
 
     private func received(_ bytes: UnsafeRawBufferPointer) {
         guard !isClosed else { return }
+        counts.bytesReceived += UInt64(bytes.count)
         let count = UInt64(bytes.count)
         system.count { $0.bytesReceived += count }
-        if let peer { links.heard(peer.name) }
+        if let peer, operatorName == nil { system.membership.heard(peer.name) }
         var problem: FrameError?
         do {
             try channel.receive(bytes) { plaintext in
                 do throws(FrameError) {
-                    try assembler.receive(plaintext) { (payload) throws(FrameError) in
-                        try take(try Frame.parse(payload))
+                    try frames.receive(plaintext) { (payload) throws(FrameError) in
+                        counts.framesReceived += 1
+                        try take(try Frame.parse(payload), inChunks: false)
                         return !isClosed
                     }
                 } catch { problem = error }
@@ -73,130 +86,136 @@ final class Link: @unchecked Sendable {
         } catch {
             // The alert that tells the peer why goes out first.
             writeOutput()
+            switch error {
+            case .peerCertificate(let fault, _): refusal = .certificate(fault, "\(error)")
+            case .ownCertificate(let fault, _): links.refused(self, .certificate(fault, "\(error)"))
+            default: break
+            }
             return end("\(error)")
         }
         if let problem {
             system.count { $0.badFrames += 1 }
-            return end("\(problem)")
+            return refuse(.protocolBreach("\(problem)"))
         }
         guard !isClosed else { return }
-        if channel.isEstablished, !saidHello { sayHello() }
+        // Who dialed speaks first; the other one answers with its hello or a refusal.
+        if channel.isEstablished, side != .accepted, !saidHello { sayHello() }
         writeOutput()
     }
-    private func take(_ frame: Frame) throws(FrameError) {
+    private func take(_ frame: Frame, inChunks: Bool) throws(FrameError) {
         if case .hello(let hello) = frame { return greeted(hello) }
-        guard peer != nil else { return end("spoke before its hello") }
+        if case .refusal(let why) = frame { return links.refused(self, why) }
+        if trial != nil {
+            guard trial!.frames.count < Limits.trialFrames else { return refuse(.protocolBreach("too much before it was let in")) }
+            return trial!.frames.append(frame)
+        }
+        guard let peer else { return refuse(.protocolBreach("spoke before its hello")) }
         switch frame {
-        case .hello: break
+        case .hello, .refusal: break
         case .ping(let number):
-            writer.pong(number)
-            flushSoon()
-        case .pong: break
-        case .call(let call): try received(call)
+            let wall = loop.wall
+            send { $0.pong(number, received: wall, sent: wall) }
+        case .pong(let number, let received, let sent): ponged(number, received, sent)
+        case .membership(let message): if operatorName == nil { system.membership.received(message, from: peer.name) }
+        case .call(let call): try received(call, inChunks: inChunks)
         case .value(let id, let result): answered(id) { $0.answer.answer(.success(.encoded(result))) }
         case .failure(let id, let failure): answered(id) { failed($0, failure) }
         case .goodbye(let text, let lastCall):
             takeBack(after: lastCall)
             links.saidGoodbye(self, text)
+        case .chunk(let message, let isLast, let bytes):
+            // Chunks of chunks would be parsed without end.
+            guard !inChunks else { throw .outOfRange("chunk") }
+            guard let payload = try chunks.take(message, bytes, isLast: isLast) else { return }
+            let result = payload.withUnsafeBytes { raw -> Result<Frame, FrameError> in
+                do throws(FrameError) { return .success(try Frame.parse(raw)) } catch { return .failure(error) }
+            }
+            try take(try result.get(), inChunks: true)
+        case .renew: links.renew(self)
         case .unknown: system.count { $0.unknownFrames += 1 }
         }
     }
     private func greeted(_ hello: Hello) {
-        guard peer == nil else { return end("said hello twice") }
-        if let refusal = links.refusal(of: hello, on: self) { return end(refusal) }
+        guard peer == nil, trial == nil else { return refuse(.protocolBreach("said hello twice")) }
+        if let refusal = links.refusal(of: hello, on: self) { return refuse(refusal) }
+        if links.isOnTrial(self, hello) { trial = (hello, []) } else { admit(hello) }
+    }
+    /// Nobody else answers to the name: the peer is let in, and what it said meanwhile is heard.
+    func acquit() {
+        guard let (hello, frames) = trial, !isClosed else { return }
+        trial = nil
+        admit(hello)
+        for frame in frames where !isClosed {
+            do throws(FrameError) { try take(frame, inChunks: false) } catch { refuse(.protocolBreach("\(error)")) }
+        }
+    }
+    private func admit(_ hello: Hello) {
         if !saidHello { sayHello() }
         peer = hello.member
+        operatorName = hello.operatorName
+        version = hello.commonVersion(with: system.configuration.versions) ?? 0
+        capabilities = Set(hello.capabilities).intersection(system.configuration.capabilities)
         handshakeTimer?.cancel()
         handshakeTimer = nil
-        links.isUp(self, hello.member)
+        links.isUp(self, hello)
+        guard !isClosed, capabilities.contains("clock") else { return }
+        ping()
+        pingTimer = loop.every(PeerClock.Limits.interval) { [weak self] in self?.ping() }
     }
-    func certificateIs(of name: NodeName) -> Bool { channel.peerIs(name) }
-
-    // MARK: Calls of the peer
-
-    private func received(_ frame: CallFrame) throws(FrameError) {
-        // The name is taken in even if the call is refused: both sides number alike.
-        guard let method = receivedNames.name(frame.method) else { throw .outOfRange("method number") }
-        let id = frame.id
-        lastReceived = max(lastReceived, id)
-        guard executing < Limits.callsExecuting else { return reply(id, .notExecuted(.overloaded)) }
-        executing += 1
-        let call = IncomingCall(
-            method: method, arguments: .items(frame.arguments, count: frame.argumentCount, system), expires: loop.now + frame.budget
-        ) { [self] outcome in
-            executing -= 1
-            reply(id, outcome)
-        }
-        system.router.received(call, for: frame.recipient)
-    }
-    private func reply(_ id: UInt64, _ outcome: CallOutcome) {
-        guard !isClosed else { return }
-        do {
-            switch outcome {
-            case .value(let value): try writer.value(id: id, value)
-            case .thrown(let error): try writer.failure(id: id, system.errors.encode(error))
-            case .notExecuted(let reason): try writer.failure(id: id, .notExecuted(reason))
-            }
-        } catch { try? writer.failure(id: id, .unsendable("\(error)")) }
-        guard waitingBytes <= Limits.linkBytesMost else { return end("reads nothing") }
-        flushSoon()
-    }
-
-    // MARK: Calls to the peer
-
-    private var waitingBytes: Int { outgoing.count + stream.bufferedBytes }
-
-    /// Sends a call, or says at once why it was not executed.
-    func send(_ call: OutgoingCall) {
-        guard !isClosed, peer != nil else { return system.router.finished(call, .notExecuted(.unreachable)) }
-        guard inFlight.count < Limits.callsInFlight, waitingBytes < Limits.linkBytes else { return system.router.finished(call, .notExecuted(.overloaded)) }
-        lastCall += 1
-        let id = lastCall, method = sentNames.reference(call.method)
-        do {
-            try writer.call(id: id, recipient: call.recipient, method: method, budget: call.expires - loop.now, arguments: call.arguments)
-        } catch { return system.router.finished(call, .notExecuted(.badArguments("\(error)"))) }
-        sentNames.written(method)
-        call.mayHaveRun = true
-        inFlight[id] = call
-        system.count { $0.callsSent += 1 }
-        let loop = loop
-        call.answer.atEnd { [weak self] in
-            let link = self
-            loop.run { link?.inFlight[id] = nil }
-        }
-        flushSoon()
-    }
-    /// The peer stopped reading before these: they go elsewhere.
-    private func takeBack(after lastCall: UInt64) {
-        for (id, call) in inFlight.filter({ $0.key > lastCall }).sorted(by: { $0.key < $1.key }) {
-            inFlight[id] = nil
-            system.router.finished(call, .notExecuted(.unreachable))
-        }
-    }
-    private func answered(_ id: UInt64, _ use: (OutgoingCall) -> Void) {
-        guard let call = inFlight.removeValue(forKey: id) else { return system.count { $0.answersTooLate += 1 } }
-        use(call)
-    }
-    private func failed(_ call: OutgoingCall, _ failure: CallFailure) {
-        switch failure {
-        case .notExecuted(let reason): system.router.finished(call, .notExecuted(reason))
-        case .registered(let name, let bytes): call.fail(system.errors.decode(name: name, bytes))
-        case .other(let type, let text): call.fail(ClusterError.remote(type: type, text: text))
-        case .unsendable(let text): call.fail(ClusterError.unknownOutcome(.badAnswer(text)))
-        }
-    }
+    /// Asks for a sign of life.
+    func challenge() { ping() }
+    func certificateIs(of name: String) -> Bool { channel.peerIs(name) }
 
     // MARK: Sending
 
+    /// What waits: in the lane for large messages, to be encrypted, to be taken by the kernel.
+    var waitingBytes: Int { outgoing.count + lane.bytes + stream.bufferedBytes }
+    var assemblingBytes: Int { frames.pendingBytes + chunks.bytes }
+
+    /// Writes a frame that leaves this turn, in its order.
+    func send(_ body: (FrameWriter) throws -> Void) rethrows {
+        guard !isClosed else { return }
+        try body(writer)
+        counts.framesSent += 1
+        flushSoon()
+    }
+    /// Writes a frame that, if it is large or one of its key waits, leaves in chunks.
+    /// - Returns: whether it does.
+    @discardableResult
+    func send(_ key: LaneKey, _ body: (FrameWriter) throws -> Void) rethrows -> Bool {
+        let start = outgoing.count
+        try body(writer)
+        let payload = start + FrameAssembler.Limits.headBytes
+        guard capabilities.contains("chunks"), outgoing.count - payload > BulkLane.Limits.whole || lane.holds(key) else {
+            counts.framesSent += 1
+            flushSoon()
+            return false
+        }
+        lane.add(Array(outgoing.bytes[payload...]), key)
+        outgoing.truncate(to: start)
+        pump()
+        return true
+    }
+    /// Whether a frame of this size or key would go in chunks: then its method name takes no number.
+    func isWaiting(_ key: LaneKey) -> Bool { lane.holds(key) }
+    /// Lets chunks go as far as the connection takes them.
+    private func pump() {
+        guard !isClosed else { return }
+        while !lane.isEmpty, outgoing.count + stream.bufferedBytes < Limits.streamBytes, let chunk = lane.next() {
+            writer.chunk(chunk)
+            counts.framesSent += 1
+        }
+        if outgoing.count > 0 { flushSoon() }
+    }
+    func send(_ message: MembershipMessage) {
+        guard capabilities.contains("membership") else { return }
+        do { try send { try $0.membership(message) } } catch { end("\(error)") }
+    }
     private func sayHello() {
         saidHello = true
         do { try writer.hello(links.hello) } catch { return end("\(error)") }
+        counts.framesSent += 1
         flush()
-    }
-    func ping() {
-        lastPing += 1
-        writer.ping(lastPing)
-        flushSoon()
     }
     private func flushSoon() {
         guard !flushIsDue else { return }
@@ -210,12 +229,29 @@ final class Link: @unchecked Sendable {
         outgoing.removeAll()
         outgoing.shrink(to: FrameAssembler.Limits.payloadBytes)
         writeOutput()
+        // A connection that takes it all at once says nothing when it has.
+        if !lane.isEmpty, stream.bufferedBytes < Limits.streamBytes { loop.post { [weak self] in self?.pump() } }
     }
     private func writeOutput() {
         let bytes = channel.takeOutput()
         guard !bytes.isEmpty else { return }
+        counts.bytesSent += UInt64(bytes.count)
         system.count { $0.bytesSent += UInt64(bytes.count) }
         stream.write(bytes)
+    }
+
+    // MARK: Clocks
+
+    private func ping() {
+        let number = clock.pinged(now: loop.now, wall: loop.wall)
+        send { $0.ping(number) }
+    }
+    private func ponged(_ number: UInt64, _ received: WallTime?, _ sent: WallTime?) {
+        let wasAlarming = clock.isAlarming
+        clock.ponged(number, received: received, sent: sent, now: loop.now)
+        guard clock.isAlarming, !wasAlarming, let peer, let offset = clock.offset else { return }
+        system.count { $0.clocksOff += 1 }
+        system.notice(.clockOff(peer.name, offset), once: "clock \(peer.name)")
     }
 
     // MARK: Ending
@@ -227,24 +263,50 @@ final class Link: @unchecked Sendable {
         case .failed(let error): end("\(error)")
         }
     }
+    /// Tells the peer why, and ends when that has left.
+    func refuse(_ why: LinkRefusal) {
+        guard !isClosed else { return }
+        refusal = why
+        if channel.isEstablished {
+            writer.refusal(why)
+            flush()
+        }
+        end("\(why)")
+    }
     /// Says goodbye and ends when that has left.
     func leave(_ text: String) {
         guard !isClosed else { return }
-        if peer != nil { writer.goodbye(text, lastCall: lastReceived) }
+        if peer != nil { writer.goodbye(text, lastCall: calls.lastReceived) }
         flush()
         end(text)
+    }
+    /// A successor has taken over: what is under way on this link may end.
+    func retire() {
+        let retired = loop.now
+        retirement = loop.every(Limits.retireShortest) { [weak self] in
+            guard let self, calls.areOver || loop.now - retired >= Limits.retireLongest else { return }
+            end("replaced by a new connection")
+        }
     }
     /// Ends the link. Calls without an answer are given up.
     func end(_ reason: String) {
         guard !isClosed else { return }
         isClosed = true
         handshakeTimer?.cancel()
+        pingTimer?.cancel()
+        retirement?.cancel()
         channel.end()
         writeOutput()
         stream.close()
         links.ended(self, reason)
-        let calls = inFlight.sorted { $0.key < $1.key }.map(\.value)
-        inFlight.removeAll()
-        for call in calls { call.giveUp(.linkLost, .unreachable) }
+        giveUpCalls()
     }
+}
+
+/// Sums of one link.
+struct LinkCounts {
+    var bytesSent: UInt64 = 0
+    var bytesReceived: UInt64 = 0
+    var framesSent: UInt64 = 0
+    var framesReceived: UInt64 = 0
 }

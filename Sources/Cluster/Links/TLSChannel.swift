@@ -46,9 +46,11 @@ final class TLSChannel {
         if status == 1 { isEstablished = true; return }
         if isWaiting(status) { return }
         let reason = SSL_get_verify_result(ssl)
+        let alerted = TLSContext.alertedFault()
         let text = TLSContext.lastError()
+        if let alerted { throw .ownCertificate(alerted, text) }
         guard reason != X509_V_OK else { throw .handshake(text) }
-        throw .handshake("\(String(cString: X509_verify_cert_error_string(Int(reason)))) (\(text))")
+        throw .peerCertificate(CertificateFault(verification: Int(reason)), "\(String(cString: X509_verify_cert_error_string(Int(reason)))) (\(text))")
     }
     private func isWaiting(_ status: Int32) -> Bool {
         let error = SSL_get_error(ssl, status)
@@ -74,7 +76,12 @@ final class TLSChannel {
         switch SSL_get_error(ssl, status) {
         case SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE: return
         case SSL_ERROR_ZERO_RETURN: throw .closedByPeer
-        default: throw .failed(TLSContext.lastError())
+        default:
+            // With TLS 1.3 a client learns only now that the server did not like its certificate.
+            let alerted = TLSContext.alertedFault()
+            let text = TLSContext.lastError()
+            if let alerted { throw .ownCertificate(alerted, text) }
+            throw .failed(text)
         }
     }
 
@@ -104,8 +111,8 @@ final class TLSChannel {
         ERR_clear_error()
     }
     /// Whether the certificate the peer has proven is of this name.
-    func peerIs(_ name: NodeName) -> Bool {
+    func peerIs(_ name: String) -> Bool {
         guard isEstablished, let certificate = SSL_get0_peer_certificate(ssl) else { return false }
-        return X509_check_host(certificate, name.rawValue, name.rawValue.utf8.count, UInt32(X509_CHECK_FLAG_NO_WILDCARDS), nil) == 1
+        return X509_check_host(certificate, name, name.utf8.count, UInt32(X509_CHECK_FLAG_NO_WILDCARDS), nil) == 1
     }
 }

@@ -4,8 +4,12 @@ import COpenSSL
 package enum TLSError: Error, Equatable, Sendable, CustomStringConvertible {
     /// A PEM text that does not hold what it should; says what to do.
     case unusable(String)
-    /// The handshake failed: what OpenSSL says, and what it says of the peer's certificate where that was the cause.
+    /// The handshake failed: what OpenSSL says.
     case handshake(String)
+    /// The peer's certificate is not accepted here.
+    case peerCertificate(CertificateFault, String)
+    /// The peer does not accept this node's certificate.
+    case ownCertificate(CertificateFault, String)
     /// The peer's certificate is of our CA but of another name.
     case wrongName(expected: String)
     case closedByPeer
@@ -14,8 +18,46 @@ package enum TLSError: Error, Equatable, Sendable, CustomStringConvertible {
         switch self {
         case .unusable(let text), .failed(let text): text
         case .handshake(let text): "TLS handshake: \(text)"
+        case .peerCertificate(let fault, let text): "the peer's certificate is not accepted (\(fault.rawValue)): \(text)\(fault.advice)"
+        case .ownCertificate(let fault, let text): "the peer does not accept this node's certificate (\(fault.rawValue)): \(text)\(fault.advice)"
         case .wrongName(let expected): "the peer's certificate is not of \(expected)"
         case .closedByPeer: "the peer ended the TLS session"
+        }
+    }
+}
+
+extension CertificateFault {
+    var advice: String {
+        switch self {
+        case .expired: "; renew it with `troupe keys` and reload"
+        case .notYetValid: "; set the clocks right"
+        case .foreign: "; both must be of one cluster CA"
+        case .wrongName: "; a certificate carries its node's name"
+        case .revoked, .other: ""
+        }
+    }
+    /// Of what OpenSSL's verification found.
+    init(verification result: Int) {
+        switch Int32(truncatingIfNeeded: result) {
+        case X509_V_ERR_CERT_HAS_EXPIRED: self = .expired
+        case X509_V_ERR_CERT_NOT_YET_VALID: self = .notYetValid
+        case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE,
+            X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN, X509_V_ERR_CERT_SIGNATURE_FAILURE, X509_V_ERR_CERT_UNTRUSTED:
+            self = .foreign
+        case X509_V_ERR_HOSTNAME_MISMATCH: self = .wrongName
+        case X509_V_ERR_CERT_REVOKED: self = .revoked
+        default: self = .other
+        }
+    }
+    /// Of the alert a peer ended the session with (RFC 8446 §6.2); nil for alerts that are not about certificates.
+    /// OpenSSL numbers reasons of alerts 1000 + alert.
+    init?(alert reason: UInt) {
+        switch Int(reason) - 1000 {
+        case 45: self = .expired
+        case 48: self = .foreign
+        case 44: self = .revoked
+        case 42, 43, 46, 116: self = .other
+        default: return nil
         }
     }
 }
@@ -85,6 +127,11 @@ final class TLSContext: @unchecked Sendable {
             while let certificate = PEM_read_bio_X509(bio, nil, nil, nil) { all.append(certificate) }
             return all
         } ?? []
+    }
+    /// The oldest error of this thread's queue, which stays: what is wrong with our certificate, if the peer said so.
+    static func alertedFault() -> CertificateFault? {
+        let code = ERR_peek_error()
+        return code == 0 ? nil : CertificateFault(alert: code & 0x7F_FFFF)
     }
     /// The oldest error of this thread's queue, which is emptied.
     static func lastError() -> String {

@@ -54,13 +54,15 @@ final class LeaseKeeper: @unchecked Sendable {
     }
     private func renew() async {
         do {
-            let mine = try await bounded { [system] in try await system.leases.renewNode(system.node, incarnation: system.incarnation) }
-            if !mine, !isSuperseded {
+            let asked = system.incarnation
+            let mine = try await bounded { [system] in try await system.leases.renewNode(system.node, incarnation: asked) }
+            // While this node registers a new life of its own, the row is of that one.
+            if !mine, !isSuperseded, asked == system.incarnation, !system.membership.core.isCondemned {
                 isSuperseded = true
                 system.notice(.superseded)
                 system.virtuals.loseAll()
             }
-            if system.links.hasDoubt { try await watchOthers() }
+            if system.membership.core.hasDoubt { try await watchOthers() }
             if storeIsAway { storeIsAway = false; system.notice(.storeBack) }
         } catch {
             system.count { $0.storeFailures += 1 }

@@ -43,25 +43,39 @@ package final class CertificateAuthority {
 
     /// A key and certificate for one node, for both ends of TLS: its links and its HTTPS.
     package func issue(_ name: NodeName, hosts: [String], now: WallTime) throws(CertificateError) -> (certificate: [UInt8], key: [UInt8]) {
-        let nodeKey = try PrivateKey.generate()
-        let names = Self.names(name, hosts).map { SocketAddress(host: $0, port: 0) == nil ? "DNS:\($0)" : "IP:\($0)" }
+        try issue(subject: name.rawValue, names: Self.names(name, hosts), usage: "serverAuth,clientAuth", now: now)
+    }
+    /// A key and certificate for an operator's client: it names the operator (`operator:…`, which no node can be called) and no host.
+    package func issue(operator name: String, now: WallTime) throws(CertificateError) -> (certificate: [UInt8], key: [UInt8]) {
+        try issue(subject: name, names: [name], usage: "clientAuth", now: now)
+    }
+    private func issue(subject: String, names: [String], usage: String, now: WallTime) throws(CertificateError) -> (certificate: [UInt8], key: [UInt8]) {
+        let newKey = try PrivateKey.generate()
+        let alternatives = names.map { SocketAddress(host: $0, port: 0) == nil ? "DNS:\($0)" : "IP:\($0)" }
         let made = try Self.make(
-            subject: name.rawValue, key: nodeKey, issuer: certificate, signer: key, now: now, days: Limits.nodeDays,
+            subject: subject, key: newKey, issuer: certificate, signer: key, now: now, days: Limits.nodeDays,
             extensions: [
                 (NID_basic_constraints, "critical,CA:FALSE"), (NID_key_usage, "critical,digitalSignature"),
-                (NID_ext_key_usage, "serverAuth,clientAuth"), (NID_subject_alt_name, names.joined(separator: ",")),
+                (NID_ext_key_usage, usage), (NID_subject_alt_name, alternatives.joined(separator: ",")),
                 (NID_subject_key_identifier, "hash"), (NID_authority_key_identifier, "keyid"),
             ])
-        return (try made.pem(), try nodeKey.pem())
+        return (try made.pem(), try newKey.pem())
     }
 
     /// Why a node's certificate must be made anew; nil when it serves on.
     package func objection(to pem: [UInt8], key keyPEM: [UInt8], of name: NodeName, hosts: [String], now: WallTime) -> String? {
+        objection(to: pem, key: keyPEM, names: Self.names(name, hosts), now: now)
+    }
+    /// The same of an operator's.
+    package func objection(to pem: [UInt8], key keyPEM: [UInt8], operator name: String, now: WallTime) -> String? {
+        objection(to: pem, key: keyPEM, names: [name], now: now)
+    }
+    private func objection(to pem: [UInt8], key keyPEM: [UInt8], names: [String], now: WallTime) -> String? {
         guard let found = try? Certificate.read(pem: pem), let foundKey = try? PrivateKey.read(pem: keyPEM) else { return "it cannot be read" }
         if !found.belongs(to: foundKey) { return "it does not belong to its key" }
         if !found.isSigned(by: certificate) { return "another authority signed it" }
         if !found.isValid(from: now, to: now + .seconds(Limits.renewBeforeDays * 86_400)) { return "it ends within \(Limits.renewBeforeDays) days" }
-        if let missing = Self.names(name, hosts).first(where: { !found.names($0) }) { return "it does not name \(missing)" }
+        if let missing = names.first(where: { !found.names($0) }) { return "it does not name \(missing)" }
         return nil
     }
 

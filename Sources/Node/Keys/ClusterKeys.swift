@@ -9,6 +9,8 @@ package struct CertificatePaths: Sendable, Equatable {
     package var authorityKey: String { "\(folder)/ca.key" }
     package func certificate(_ node: NodeName) -> String { "\(folder)/nodes/\(node).pem" }
     package func key(_ node: NodeName) -> String { "\(folder)/nodes/\(node).key" }
+    package var operatorCertificate: String { "\(folder)/operator.pem" }
+    package var operatorKey: String { "\(folder)/operator.key" }
 }
 
 /// The PEM texts a node's TLS is made of.
@@ -19,6 +21,9 @@ package struct NodeCertificates: Sendable, Equatable {
 }
 
 package enum ClusterKeys {
+    /// The name in the certificate that `troupectl` connects with.
+    package static let operatorName = "operator:admin"
+
     /// Makes whatever of a topology's keys is missing, ends soon or no longer fits, and leaves the rest alone.
     /// - Returns: one line for each thing that was made.
     package static func ensure(_ topology: Topology, now: WallTime, random: any RandomSource) throws -> [String] {
@@ -26,6 +31,7 @@ package enum ClusterKeys {
         let paths = CertificatePaths(folder: topology.caFolder)
         let authority = try authority(paths, now: now, made: &made)
         for node in topology.nodes { try ensure(node, authority, paths, now: now, made: &made) }
+        try ensureOperator(authority, paths, now: now, made: &made)
         if try PrivateFile.read(topology.keysFile) == nil {
             try PrivateFile.write(Array(KeysFile.create(random: random).text.utf8), to: topology.keysFile)
             made.append("API keys: \(topology.keysFile)")
@@ -71,5 +77,13 @@ package enum ClusterKeys {
         try PrivateFile.write(issued.key, to: paths.key(node.name))
         try PrivateFile.write(issued.certificate, to: paths.certificate(node.name), permissions: 0o644)
         made.append("certificate of \(node.name): \(paths.certificate(node.name))")
+    }
+    private static func ensureOperator(_ authority: CertificateAuthority, _ paths: CertificatePaths, now: WallTime, made: inout [String]) throws {
+        if let pem = try PrivateFile.read(paths.operatorCertificate), let key = try PrivateFile.read(paths.operatorKey),
+            authority.objection(to: pem, key: key, operator: operatorName, now: now) == nil { return }
+        let issued = try authority.issue(operator: operatorName, now: now)
+        try PrivateFile.write(issued.key, to: paths.operatorKey)
+        try PrivateFile.write(issued.certificate, to: paths.operatorCertificate, permissions: 0o644)
+        made.append("operator's certificate: \(paths.operatorCertificate)")
     }
 }

@@ -28,12 +28,34 @@ final class NodeMetrics: @unchecked Sendable {
             log: { line in log.write(LogLevel(rawValue: line.level.rawValue) ?? .info, line.message, line.fields.sorted { $0.key < $1.key }) })
     }
 
+    private func addLinks(to text: inout MetricsText) async {
+        let links = await system.linkReports(), counters = system.counters()
+        func add(_ name: String, _ kind: MetricsText.Kind, _ help: String, _ value: (LinkReport) -> Double?) {
+            text.add(name, kind, help, links.compactMap { link in value(link).map { .init(["peer": link.peer.rawValue], $0) } })
+        }
+        add("troupe_link_bytes_sent_total", .counter, "Bytes on the link to a peer.") { Double($0.bytesSent) }
+        add("troupe_link_bytes_received_total", .counter, "Bytes from a peer.") { Double($0.bytesReceived) }
+        add("troupe_link_queue_bytes", .gauge, "Bytes that wait to leave.") { Double($0.queueBytes) }
+        add("troupe_link_calls_in_flight", .gauge, "Calls that wait for a peer's answer.") { Double($0.callsInFlight) }
+        add("troupe_link_round_trip_seconds", .gauge, "Median round trip of the last pings.") { $0.medianRoundTrip?.inSeconds }
+        add("troupe_link_clock_offset_seconds", .gauge, "A peer's wall clock minus this node's.") { $0.clockOffset?.inSeconds }
+        add("troupe_link_reconnects_total", .counter, "Links to a peer before this one.") { Double($0.reconnects) }
+        text.add("troupe_links_lost_total", .counter, "Links that ended.", Double(counters.linksLost))
+        text.add("troupe_connections_refused_total", .counter, "Connections that did not become links.", Double(counters.connectionsRefused))
+        text.add("troupe_members_suspected_total", .counter, "Times a member became suspect.", Double(counters.suspicions))
+        text.add("troupe_members_down_total", .counter, "Lives of nodes that ended.", Double(counters.membersDown))
+        text.add("troupe_condemned_total", .counter, "Times the others declared this node down.", Double(counters.condemned))
+        text.add("troupe_calls_shed_total", .counter, "Calls refused because a queue was full.", [
+            .init(["side": "caller"], Double(counters.callsShed)), .init(["side": "callee"], Double(counters.peerCallsShed)),
+        ])
+    }
     private func text() async -> String {
         var text = MetricsText()
         ProcessMetrics.add(to: &text, version: Release.version, startedAt: Double(environment.startedAt.microseconds) / 1e6)
         text.add("troupe_participants", .gauge, "Participants attached to this node.", Double(edge.participantCount))
         text.add("troupe_rooms", .gauge, "Rooms with a Router on this node.", Double(edge.roomCount))
         text.add("troupe_members", .gauge, "Nodes this node sees up, itself among them.", Double(system.members().count))
+        await addLinks(to: &text)
         var counters: [(loop: String, TransportCounters)] = []
         for (index, loop) in media.enumerated() { counters.append((String(index), await loop.snapshot())) }
         func add(_ name: String, _ help: String, _ value: (TransportCounters) -> UInt64) {

@@ -4,6 +4,7 @@ internal import Conference
 internal import Contracts
 internal import EventLoop
 internal import Gateway
+internal import Glibc
 internal import Primitives
 internal import Store
 internal import Transport
@@ -34,6 +35,7 @@ package enum Wiring {
         }
         MediaPorts.start(media, on: environment)
         try await system.start()
+try environment.control.onSignal(SIGHUP) { reloadCertificates(environment, system) }
         let metrics = NodeMetrics(environment: environment, system: system, edge: edge, media: media, planes: planes, recorder: recorder)
         let gateway = try Gateway(
             configuration: GatewayConfiguration(environment), loop: environment.control, service: LocalConference(context: context), store: environment.store,
@@ -53,11 +55,32 @@ package enum Wiring {
             }
             peers[other.name] = address
         }
-        return ClusterConfiguration(
+        var configuration = ClusterConfiguration(
             name: node.name, roles: Set(node.roles.map(\.rawValue)), region: node.region, bind: node.listenAddress(port: node.clusterPort), peers: peers,
-            tls: TLSIdentity(
-                certificate: String(decoding: environment.certificates.certificate, as: UTF8.self), key: String(decoding: environment.certificates.key, as: UTF8.self),
-                authority: String(decoding: environment.certificates.authority, as: UTF8.self)))
+            tls: TLSIdentity(environment.certificates))
+        configuration.capacity = Double(node.capacity)
+        configuration.tags = ["http": environment.topology.url(of: node)]
+        configuration.advertised = node.linkAddress
+        return configuration
+    }
+
+    /// SIGHUP: the certificates are read again and every link is made anew with them, one at a time.
+    private static func reloadCertificates(_ environment: NodeEnvironment, _ system: ClusterSystem) {
+        environment.control.spawn {
+            do {
+                let certificates = try ClusterKeys.certificates(of: environment.node.name, in: environment.topology)
+                try await system.reload(tls: TLSIdentity(certificates))
+                environment.log.info("certificates reloaded")
+            } catch { environment.log.warning("certificates not reloaded; those in use stay", ["error": "\(error)"]) }
+        }
+    }
+}
+
+extension TLSIdentity {
+    init(_ certificates: NodeCertificates) {
+        self.init(
+            certificate: String(decoding: certificates.certificate, as: UTF8.self), key: String(decoding: certificates.key, as: UTF8.self),
+            authority: String(decoding: certificates.authority, as: UTF8.self))
     }
 }
 

@@ -3,34 +3,22 @@
 // A payload is one byte of type, then CBOR items:
 //  1 hello    map (`Hello`)
 //  2 ping     number
-//  3 pong     number
+//  3 pong     number, the answerer's wall clock in µs when the ping came and when this left (absent in old releases)
 //  4 call     id, address, method (text the first time, then its number), budget in ms, argument count, arguments…
 //  5 value    id, result (absent where the method returns nothing)
 //  6 failure  id, 0, reason | id, 1, name, error | id, 2, type, text | id, 3, text
 //  7 goodbye  text, the highest call id taken in: later calls were certainly not executed
+//  8 members  map (`MembershipMessage`)
+//  9 refusal  array (`LinkRefusal`): why the sender ends the link
+// 10 chunk    number of the message, 1 if it is its last chunk, bytes: pieces of a payload (capability "chunks"). A method
+//             name in such a payload takes no number.
+// 11 renew    nothing: whoever dialed this link makes it anew
 // Types a release does not know are passed over, and so are items behind the ones it knows.
 import Primitives
 
 package enum FrameType {
     static let hello: UInt8 = 1, ping: UInt8 = 2, pong: UInt8 = 3, call: UInt8 = 4, value: UInt8 = 5, failure: UInt8 = 6, goodbye: UInt8 = 7
-}
-
-/// The first thing both sides say.
-package struct Hello: Codable, Equatable, Sendable {
-    /// Lowest and highest protocol version spoken; the highest common one is used.
-    package var versions: [UInt32]
-    /// Names of what may be used beyond the version; unknown ones are ignored.
-    package var capabilities: [String]
-    package var member: Member
-    package init(versions: [UInt32], capabilities: [String], member: Member) {
-        self.versions = versions; self.capabilities = capabilities; self.member = member
-    }
-    /// The highest version both speak.
-    package func commonVersion(with range: ClosedRange<UInt32>) -> UInt32? {
-        guard let low = versions.first, let high = versions.last, low <= high else { return nil }
-        let best = min(high, range.upperBound)
-        return best >= max(low, range.lowerBound) ? best : nil
-    }
+    static let membership: UInt8 = 8, refusal: UInt8 = 9, chunk: UInt8 = 10, renew: UInt8 = 11
 }
 
 /// How a method is named on a link: the first time by its name, which both sides then number alike.
@@ -62,12 +50,16 @@ package enum CallFailure: Equatable, Sendable {
 package enum Frame: Sendable {
     case hello(Hello)
     case ping(UInt64)
-    case pong(UInt64)
+    case pong(UInt64, received: WallTime?, sent: WallTime?)
     case call(CallFrame)
     /// `result` is empty where the method returns nothing.
     case value(id: UInt64, result: [UInt8])
     case failure(id: UInt64, CallFailure)
     case goodbye(String, lastCall: UInt64)
+    case membership(MembershipMessage)
+    case refusal(LinkRefusal)
+    case chunk(message: UInt64, isLast: Bool, bytes: [UInt8])
+    case renew
     case unknown(UInt8)
 
     package enum Limits {
@@ -91,15 +83,29 @@ extension Frame {
             switch type {
             case FrameType.hello: return .hello(try decode(Hello.self, &reader))
             case FrameType.ping: return .ping(try reader.unsigned())
-            case FrameType.pong: return .pong(try reader.unsigned())
+            case FrameType.pong: return pong(try reader.unsigned(), &reader)
             case FrameType.value: return .value(id: try reader.unsigned(), result: Array(payload[reader.offset...]))
             case FrameType.failure: return .failure(id: try reader.unsigned(), try failure(&reader))
             case FrameType.goodbye: return .goodbye(try reader.text(), lastCall: try reader.unsigned())
+            case FrameType.membership: return .membership(try decode(MembershipMessage.self, &reader))
+            case FrameType.refusal: return .refusal(try decode(LinkRefusal.self, &reader))
+            case FrameType.chunk:
+                let message = try reader.unsigned(), last = try reader.unsigned()
+                return .chunk(message: message, isLast: last == 1, bytes: Array(payload[reader.offset...]))
+            case FrameType.renew: return .renew
             case FrameType.call: break
             default: return .unknown(type)
             }
         } catch { throw .malformed(error) }
         return .call(try call(&reader))
+    }
+    private static func pong(_ number: UInt64, _ reader: inout CBORReader) -> Frame {
+        func time() -> WallTime? {
+            guard reader.offset < reader.bytes.count, let value = try? reader.unsigned(), value <= UInt64(Int64.max) else { return nil }
+            return WallTime(microseconds: Int64(value))
+        }
+        let received = time()
+        return .pong(number, received: received, sent: received == nil ? nil : time())
     }
     private static func decode<T: Decodable>(_ type: T.Type, _ reader: inout CBORReader) throws(CBORError) -> T {
         do { return try CBORDecoder.decode(type, from: reader.bytes, at: &reader.offset) } catch let error as CBORError { throw error } catch {
@@ -134,6 +140,10 @@ extension Frame {
             let kind = try reader.text(), key = try reader.text()
             guard reader.offset - start <= Limits.addressBytes else { throw .tooLarge(bytes: reader.offset - start) }
             return .virtual(kind: kind, key: key)
+        case (2, 3):
+            let node = try reader.text(), name = try reader.text()
+            guard reader.offset - start <= Limits.addressBytes else { throw .tooLarge(bytes: reader.offset - start) }
+            return .service(node: NodeName(node), name: name)
         default: throw .mismatch(expected: "an address")
         }
     }
@@ -156,8 +166,24 @@ package struct FrameWriter {
     package init(_ buffer: CBORBuffer) { self.buffer = buffer }
 
     package func hello(_ hello: Hello) throws { try frame(FrameType.hello) { try CBOREncoder.encode(hello, into: buffer) } }
+    package func membership(_ message: MembershipMessage) throws { try frame(FrameType.membership) { try CBOREncoder.encode(message, into: buffer) } }
+    package func refusal(_ refusal: LinkRefusal) { try? frame(FrameType.refusal) { try CBOREncoder.encode(refusal, into: buffer) } }
     package func ping(_ number: UInt64) { try? frame(FrameType.ping) { buffer.unsigned(number) } }
-    package func pong(_ number: UInt64) { try? frame(FrameType.pong) { buffer.unsigned(number) } }
+    package func pong(_ number: UInt64, received: WallTime, sent: WallTime) {
+        try? frame(FrameType.pong) {
+            buffer.unsigned(number)
+            buffer.unsigned(UInt64(max(0, received.microseconds)))
+            buffer.unsigned(UInt64(max(0, sent.microseconds)))
+        }
+    }
+    package func chunk(_ chunk: BulkLane.Chunk) {
+        try? frame(FrameType.chunk) {
+            buffer.unsigned(chunk.message)
+            buffer.unsigned(chunk.isLast ? 1 : 0)
+            chunk.bytes.withUnsafeBytes { buffer.raw($0) }
+        }
+    }
+    package func renew() { try? frame(FrameType.renew) {} }
     package func goodbye(_ text: String, lastCall: UInt64) {
         try? frame(FrameType.goodbye) {
             buffer.text(Self.cut(text))
@@ -220,6 +246,11 @@ package struct FrameWriter {
             buffer.unsigned(1)
             buffer.text(kind)
             buffer.text(key)
+        case .service(let node, let name):
+            buffer.array(count: 3)
+            buffer.unsigned(2)
+            buffer.text(node.rawValue)
+            buffer.text(name)
         }
     }
     /// Texts for people; the rest of a long one helps nobody.
