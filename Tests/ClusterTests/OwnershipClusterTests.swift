@@ -220,7 +220,7 @@ private func patiently<R: Sendable>(_ body: @Sendable () async throws -> R) asyn
             }
             let plan = try await nodes[2].system.rebalancePlan()
             #expect(plan.count >= 18 && plan.allSatisfy { $0.from == "a" && $0.reason == .overloaded })
-            let run = nodes[2].system.carryOut(plan, perSecond: 200, atOnce: 2)
+            let run = nodes[2].system.carryOut(plan, perSecond: 20, atOnce: 2)
             #expect(run.progress == PlanProgress(planned: plan.count))
             run.resume()
             for await progress in run.updates() where progress.made >= 3 { break }

@@ -97,7 +97,8 @@ final class TestNode: Sendable {
     }
     var ups: [Life] { events.all.compactMap { if case .up(let member) = $0 { member.life } else { nil } } }
     var downs: [Life] { events.all.compactMap { if case .down(let member) = $0 { member.life } else { nil } } }
-    func sees(_ names: Set<NodeName>) -> Bool { Set(system.members().map(\.name)) == names }
+    /// Whether exactly these are up for it: neither joining any more nor suspect.
+    func sees(_ names: Set<NodeName>) -> Bool { Set(system.members().filter { $0.state == .up }.map(\.name)) == names }
 }
 
 /// Starts nodes named a, b, c…, waits until all see each other, and stops what is left at the end.

@@ -120,6 +120,7 @@ import Testing
             }
             await #expect(throws: TLSError.self) { try await nodes[0].system.reload(tls: TLSIdentity(certificate: "", key: "", authority: "")) }
             #expect(try await Echo.resolve(id: echoes[2].id, using: nodes[0].system).add(1, 1) == 2)
+            withExtendedLifetime(echoes) {}
         }
     }
     @Test func expiredAndForeignCertificatesAreNamed() async throws {

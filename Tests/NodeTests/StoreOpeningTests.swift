@@ -12,7 +12,7 @@ import Testing
         let path = "\(folder)/postgres.url"
         try PrivateFile.write(Array(text.utf8), to: path, permissions: permissions)
         defer { unlink(path) }
-        do { _ = try StoreOpening.open(.postgres(urlFile: path)); return "" } catch { return error.description.split(separator: folder).joined(separator: "…") }
+        do { _ = try StoreOpening.open(.postgres(urlFile: path)); return "" } catch { return error.description.split(separator: folder, omittingEmptySubsequences: false).joined(separator: "…") }
     }
 
     @Test func aURLFileIsReadBeforeAnythingStarts() throws {

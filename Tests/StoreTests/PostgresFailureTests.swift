@@ -154,8 +154,8 @@ struct PostgresFailures {
         let store = SQLStore(postgres: url, answer: .milliseconds(400))
         let clock = ContinuousClock(), begun = clock.now
         #expect(await awayText { try await store.check() }.contains("no answer in"))
-        let (_, away) = try await patiently { try await store.check() }
-        #expect(away > 0 && clock.now - begun < .seconds(60))
+        _ = try await patiently { try await store.check() }
+        #expect(clock.now - begun < .seconds(60))
         await store.close()
     }
 
