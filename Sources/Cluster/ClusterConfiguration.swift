@@ -9,9 +9,6 @@ package struct ClusterConfiguration: Sendable {
         package static let callsInFlight = 8192
         /// Calls of one peer that are being executed here.
         package static let callsExecuting = 4096
-        /// So many calls without a single answer for so long: the peer is complained of.
-        package static let stalledCalls = 8
-        package static let stalled = Duration.seconds(3)
         /// Arguments of calls of one peer that are being executed here.
         package static let executingBytes = 64 << 20
         /// Bytes that may wait in one link; beyond it calls are refused.
@@ -237,7 +234,6 @@ package struct ClusterCounters: Sendable, Equatable {
     package var storeFailures: UInt64 = 0
     package var refusedByPeers: UInt64 = 0
     package var noticesSuppressed: UInt64 = 0
-    package var complaints: UInt64 = 0
     package var membersDown: UInt64 = 0
     package var suspicions: UInt64 = 0
     package var condemned: UInt64 = 0

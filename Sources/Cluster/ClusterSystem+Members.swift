@@ -46,7 +46,6 @@ extension ClusterSystem {
     /// Evidence that a node is alive but stalled: calls to it stay unanswered though its pings are not, or the media it
     /// should send is silent. Repeat it every second while it lasts; see `Membership.complain`.
     package func complain(about node: NodeName) {
-        count { $0.complaints += 1 }
         loop.run { [self] in membership.apply { $0.complain(about: node, now: loop.now) } }
     }
 

@@ -93,25 +93,6 @@ import Testing
             try await until("its actor answers to its address") { (try? await Echo.resolve(id: there.id, using: nodes[0].system).add(1, 2)) == 3 }
         }
     }
-    /// Its loops run and its pings are answered, but no call is.
-    @Test func whoAnswersNoCallsIsComplainedOf() async throws {
-        try await withCluster(["a", "b"]) { nodes async throws in
-            let (a, b) = (nodes[0], nodes[1])
-            let gate = Gate()
-            let there = Echo(b.system, on: b.loop, gate: gate)
-            let echo = try Echo.resolve(id: there.id, using: a.system)
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                for _ in 0..<ClusterConfiguration.Limits.stalledCalls {
-                    group.addTask { _ = try await ClusterSystem.$deadline.withValue(.seconds(60)) { try await echo.hang() } }
-                }
-                try await until("a suspects b") { a.system.member("b")?.state == .suspect && a.system.counters().complaints > 0 }
-                gate.open()
-                try await group.waitForAll()
-            }
-            try await until("a does no longer") { a.system.member("b")?.state == .up }
-            #expect(a.downs == [] && b.system.counters().condemned == 0, "of two, one's complaint is no death")
-        }
-    }
     /// Figures, printed: from the kill to every survivor's event.
     @Test func aKillIsNoticedInWellUnderASecond() async throws {
         var times: [Duration] = []

@@ -8,8 +8,6 @@ struct LinkCalls {
     var receivedNames = MethodNames.Received()
     var inFlight: [UInt64: OutgoingCall] = [:]
     var lastSent: UInt64 = 0
-    /// Since when nothing has been answered while calls wait.
-    var waitingSince = Instant.origin
     /// Highest id among the peer's calls.
     var lastReceived: UInt64 = 0
     var executing = 0
@@ -81,7 +79,6 @@ extension Link {
             if !inChunks { calls.sentNames.written(method) }
         } catch { return system.router.finished(call, .notExecuted(.badArguments("\(error)"))) }
         call.mayHaveRun = true
-        if calls.inFlight.isEmpty { calls.waitingSince = loop.now }
         calls.inFlight[id] = call
         system.count { $0.callsSent += 1 }
         call.answer.atEnd { [weak self] in
@@ -96,11 +93,7 @@ extension Link {
             system.router.finished(call, .notExecuted(.unreachable))
         }
     }
-    /// Many calls wait and not one is answered, though pings are: the peer's failure detector lives, the rest may not.
-    var isStalled: Bool { calls.inFlight.count >= Limits.stalledCalls && system.loop.now - calls.waitingSince >= Limits.stalled }
-
     func answered(_ id: UInt64, _ use: (OutgoingCall) -> Void) {
-        calls.waitingSince = system.loop.now
         guard let call = calls.inFlight.removeValue(forKey: id) else { return system.count { $0.answersTooLate += 1 } }
         use(call)
     }

@@ -243,10 +243,8 @@ final class Link: @unchecked Sendable {
     // MARK: Clocks
 
     private func ping() {
-        if isStalled, let peer, operatorName == nil { system.complain(about: peer.name) }
         let number = clock.pinged(now: loop.now, wall: loop.wall)
         send { $0.ping(number) }
-        pump()
     }
     private func ponged(_ number: UInt64, _ received: WallTime?, _ sent: WallTime?) {
         let wasAlarming = clock.isAlarming

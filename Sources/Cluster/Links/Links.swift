@@ -150,9 +150,7 @@ final class Links: @unchecked Sendable {
         }
         guard !link.isClosed else { return }
         strangers[ObjectIdentifier(link)] = nil
-        if let former, former.peer?.incarnation != member.incarnation {
-            former.end("\(member.name) has begun a new life")
-        } else if let former {
+        if let former {
             retiring[ObjectIdentifier(former)] = former
             former.retire()
         }
@@ -272,9 +270,5 @@ final class Links: @unchecked Sendable {
         guard configuration.peers[member.name] == nil, system.node < member.name, let address = member.address, configuration.kind == .node else { return }
         dialer.wants(.node(member.name), at: address)
     }
-    func forgot(_ name: NodeName) {
-        guard configuration.peers[name] == nil else { return }
-        dialer.forget(.node(name))
-        lastLinked[name] = nil
-    }
+    func forgot(_ name: NodeName) { if configuration.peers[name] == nil { dialer.forget(.node(name)) } }
 }
