@@ -198,7 +198,8 @@ func forge(_ actor: Echo, _ system: ClusterSystem, _ method: String, _ arguments
             let echo = try Echo.resolve(id: id, using: a.system)
             #expect(try await echo.add(1, 1) == 2)
             there = nil
-            try await until("the actor has ended") { b.system.registry.actor(number: 1) == nil }
+            guard case .instance(_, _, let number, _) = id else { return #expect(Bool(false), "an instance") }
+            try await until("the actor has ended") { b.system.registry.actor(number: number) == nil }
             await #expect(throws: ClusterError.notExecuted(.unknownActor)) { try await echo.add(1, 1) }
             await #expect(throws: ClusterError.notExecuted(.unknownActor)) { try await Echo.resolve(id: id, using: b.system).add(1, 1) }
             // Of an earlier life, and of a node nobody knows.

@@ -116,7 +116,7 @@ private func patiently<R: Sendable>(_ body: @Sendable () async throws -> R) asyn
             for node in nodes { #expect(try await tally(nodes[0], "of-\(node.name)").add("1-\(node.name)").node == node.name) }
             nodes[1].kill()
             nodes[2].kill()
-            try await until("a is alone") { nodes[0].sees(["a"]) }
+            try await until("a is alone") { nodes[0].seesUp(["a"]) }
             await #expect(throws: ClusterError.self) {
                 try await ClusterSystem.$deadline.withValue(.seconds(2)) { try await tally(nodes[0], "of-c").add("2") }
             }

@@ -97,8 +97,9 @@ final class TestNode: Sendable {
     }
     var ups: [Life] { events.all.compactMap { if case .up(let member) = $0 { member.life } else { nil } } }
     var downs: [Life] { events.all.compactMap { if case .down(let member) = $0 { member.life } else { nil } } }
+    func sees(_ names: Set<NodeName>) -> Bool { Set(system.members().map(\.name)) == names }
     /// Whether exactly these are up for it: neither joining any more nor suspect.
-    func sees(_ names: Set<NodeName>) -> Bool { Set(system.members().filter { $0.state == .up }.map(\.name)) == names }
+    func seesUp(_ names: Set<NodeName>) -> Bool { Set(system.members().filter { $0.state == .up }.map(\.name)) == names }
 }
 
 /// Starts nodes named a, b, c…, waits until all see each other, and stops what is left at the end.
@@ -120,7 +121,7 @@ func withCluster(
     var failure: (any Error)?
     do {
         for node in nodes { try await node.system.start() }
-        if join { for node in nodes { try await until("\(node.name) sees all") { node.sees(Set(names)) } } }
+        if join { for node in nodes { try await until("\(node.name) sees all") { node.seesUp(Set(names)) } } }
         try await body(nodes)
     } catch { failure = error }
     for node in nodes {

@@ -17,7 +17,7 @@ private func simulate(_ arguments: String) -> (status: Int32, text: String) {
     return (pclose(output) >> 8 & 0xFF, String(decoding: text, as: UTF8.self))
 }
 
-@Suite(.serialized) struct SeedTests {
+@Suite(.serialized, .enabled(if: getenv("TROUPE_SEEDS") != nil, "takes minutes: ops/test --long runs it")) struct SeedTests {
     /// Real seconds for seeds in the Swift test run; `ops/test` runs more.
     static let seconds = 15
 

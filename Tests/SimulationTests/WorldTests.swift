@@ -174,7 +174,7 @@ private final class Notes: @unchecked Sendable {
         dark.wires.processStarted(1)
         dark.atClient { $0.write([2]) }
         dark.run(5)
-        #expect(dark.notes.all == ["client failed(EventLoop.NetworkError.reset)"])
+        #expect(dark.notes.all == ["client failed(\(NetworkError.reset))"])
     }
     @Test func aReaderThatPausesStopsItsWriter() {
         let rig = Rig(bound: 1000)
@@ -200,7 +200,7 @@ private final class Notes: @unchecked Sendable {
         rig.wires.cut(1, 0)
         rig.near.post { HostNetwork(rig.wires, host: 0, loop: rig.near).connect(nowhere, timeout: .seconds(2), bufferBound: 1) { rig.notes.add("\($0)") } }
         rig.run(3)
-        #expect(rig.notes.all.count == 2 && rig.notes.all[1].contains("timedOut"))
+        #expect(rig.notes.all.count == 2 && rig.notes.all[1].contains("\(NetworkError.timedOut(nowhere))"))
     }
 }
 
