@@ -50,23 +50,21 @@ final class TestAuthority: Sendable {
     }
 }
 
-/// Ports of loopback that were free a moment ago.
+/// Ports of loopback that were free a moment ago, below those the kernel gives to outgoing connections.
 func freePorts(_ count: Int) -> [UInt16] {
     var open: [Int32] = [], ports: [UInt16] = []
-    for _ in 0..<count {
-        let fd = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    while ports.count < count {
+        let fd = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0), port = UInt16.random(in: 12_000..<32_000)
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = port.bigEndian
         address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        withUnsafeMutablePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { system in
-                _ = bind(fd, system, length)
-                _ = getsockname(fd, system, &length)
-            }
+        let length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let isFree = withUnsafeMutablePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(fd, $0, length) == 0 }
         }
-        ports.append(UInt16(bigEndian: address.sin_port))
         open.append(fd)
+        if isFree, !ports.contains(port) { ports.append(port) }
     }
     for fd in open { close(fd) }
     return ports

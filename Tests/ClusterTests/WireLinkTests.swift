@@ -139,7 +139,7 @@ import Testing
                 } else {
                     try await until("both refuse") { nodes[0].notices.all.contains { $0.contains("foreign") } }
                 }
-                #expect(nodes[1].system.counters().connectionsRefused > 0)
+                try await until("it is counted") { nodes[1].system.counters().connectionsRefused > 0 }
             }
         }
     }
