@@ -73,7 +73,7 @@ private func patiently<R: Sendable>(_ body: @Sendable () async throws -> R) asyn
         let book = TallyBook()
         try await withCluster(["a", "b"], prepare: { book.host(on: $0) }) { nodes async throws in
             let owner = try await tally(nodes[0]).add("1").node, host = nodes.first { $0.name == owner }!
-            async let slow = patiently { try await tally(nodes[0]).linger(3000) }
+            async let slow = patiently { try await tally(nodes[0]).linger(1500) }
             try await until("it runs") { try await host.system.onLoop { if case .active(let resident) = host.system.virtuals.slots[VirtualIdentity(kind: Tally.kind, key: "k")] { resident.running == 1 } else { false } } }
             let began = ContinuousClock.now
             await host.system.deactivate(kind: Tally.kind, key: "k")
