@@ -214,7 +214,13 @@ extension Participant {
             context.log(.info, "peer_closed", ["room": roomID.rawValue, "reason": reason])
             if handover != nil { return await finish(.moved, tellRoom: false) }
             if connection == nil { return await finish(.connectionLost, tellRoom: true) }
-            // The client still signals: its tracks end here, a new offer starts over.
+            // The client still signals, with a PeerConnection that is of no use to either side any more. One that can resume does so;
+            // its tracks are kept as for anyone whose connection was lost.
+            if features.contains(.resume) {
+                await closeMedia(isHandedOver: true)
+                return loseConnection("media_closed")
+            }
+            // Another's tracks end here, and its next offer starts over.
             let tracks = published.keys.sorted()
             await closeMedia(isHandedOver: false)
             for track in tracks {

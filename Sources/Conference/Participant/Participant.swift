@@ -159,15 +159,20 @@ package distributed actor Participant {
         guard handover == nil else { return }
         let now = context.loop.now
         if connection != nil, now - lastHeard > Limits.clientSilence {
-            connection?.close(code: 4408, reason: "heartbeat_timeout")
-            connection = nil
-            lostAt = now
+            loseConnection("heartbeat_timeout")
         }
         if let lostAt, now - lostAt > Limits.reconnectGrace { return await finish(.connectionLost, tellRoom: true) }
         guard now - lastTouch >= Limits.roomTouch else { return }
         lastTouch = now
         let known = try? await ClusterSystem.$deadline.withValue(.seconds(1)) { try await room.touch(info.id, attachment: attachment) }
         if known != true { await attachAgain() }
+    }
+
+    /// The client's connection is of no use any more: from here on it has `reconnectGrace` to come back.
+    func loseConnection(_ reason: String) {
+        connection?.close(code: LeaveReason.connectionLost.closeCode, reason: reason)
+        connection = nil
+        lostAt = context.loop.now
     }
 
     /// The end: leaves the room, drops media, closes the connection.
