@@ -100,6 +100,9 @@ package struct RoomEvent: Codable, Sendable, Hashable {
         case chat(ChatMessage)
         case recording(RecordingStatus)
         case ended
+        /// Events were numbered that cannot be shown any more: the numbers `from` to `to` of an earlier epoch. This entry
+        /// stands for the numbers from `first` to its own.
+        case eventsLost(from: UInt64, to: UInt64, first: UInt64)
     }
     package var sequence: UInt64
     package var epoch: Epoch

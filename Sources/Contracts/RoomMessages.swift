@@ -86,9 +86,14 @@ package struct RoomSnapshot: Codable, Sendable {
     package var recording: RecordingStatus?
     /// Granted to the caller by `attach`; zero for an onlooker.
     package var attachment: UInt64
-    package init(room: RoomRecord, node: NodeName, epoch: Epoch, sequence: UInt64, participants: [ParticipantInfo], publications: [Publication], recording: RecordingStatus?, attachment: UInt64) {
+    /// Entries up to `sequence` the store may lack: every edge keeps a copy of them.
+    package var unwritten: [LoggedEvent]
+    package init(
+        room: RoomRecord, node: NodeName, epoch: Epoch, sequence: UInt64, participants: [ParticipantInfo], publications: [Publication], recording: RecordingStatus?, attachment: UInt64,
+        unwritten: [LoggedEvent] = []
+    ) {
         self.room = room; self.node = node; self.epoch = epoch; self.sequence = sequence; self.participants = participants
-        self.publications = publications; self.recording = recording; self.attachment = attachment
+        self.publications = publications; self.recording = recording; self.attachment = attachment; self.unwritten = unwritten
     }
 }
 
@@ -96,6 +101,8 @@ package struct RoomSnapshot: Codable, Sendable {
 package enum RoomDelivery: Codable, Sendable {
     /// A numbered event; a published track comes with the way to its packets.
     case event(RoomEvent, Publication?)
+    /// The store has every entry up to this number: copies of them are not needed any more.
+    case kept(through: UInt64)
     /// The Room learned of members or tracks from another edge's report: what an edge that came without a view has to catch up with.
     case refreshed(RoomSnapshot)
     /// Relayed signalling of a `p2p` room, passed through untouched.

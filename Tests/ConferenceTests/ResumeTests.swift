@@ -153,7 +153,7 @@ import Testing
         let bytes = try CBOREncoder.encode(core.state(now: start + .seconds(1)))
         // Another node, whose clock shows something else.
         let there = Instant(nanoseconds: 77_000_000_000_000)
-        var moved = RoomCore(try CBORDecoder.decode(RoomState.self, from: bytes), node: "n9", epoch: Epoch(2), now: there)
+        var moved = RoomCore(try CBORDecoder.decode(RoomState.self, from: bytes), node: "n9", epoch: Epoch(2), now: there, wall: Self.wall)
         #expect(moved.snapshot().participants == core.snapshot().participants && moved.snapshot().publications == core.snapshot().publications)
         #expect(moved.sequence == core.sequence && moved.recording == core.recording && moved.epoch == Epoch(2) && moved.snapshot().node == "n9")
         #expect { try moved.attach(back("ada", number: ada, attempt: 4), now: there, wall: Self.wall) } throws: { ($0 as? ServiceError)?.code == "attachment_superseded" }

@@ -77,6 +77,7 @@ extension Participant {
         case .event(let event, let publication):
             guard view.apply(event, publication) else { return }
             await tell(event, publication)
+        case .kept(let number): view.kept(through: number)
         case .refreshed(let snapshot):
             guard snapshot.epoch > view.epoch || snapshot.epoch == view.epoch && snapshot.sequence >= view.sequence else { return }
             for (event, publication) in view.replace(by: snapshot, at: context.loop.wall) { await tell(event, publication) }
@@ -104,7 +105,7 @@ extension Participant {
             if let publication, owner != info.id { await follow(publication) }
         case .muted(let track, let owner, let muted):
             if owner == info.id { await applyMute(track, muted) }
-        case .participantJoined, .participantMoved, .participantLeft, .chat, .recording, .ended: break
+        case .participantJoined, .participantMoved, .participantLeft, .chat, .recording, .ended, .eventsLost: break
         }
     }
 }

@@ -13,6 +13,14 @@ struct RoomView {
     private(set) var participants: [ParticipantID: ParticipantInfo] = [:]
     private(set) var publications: [TrackID: Publication] = [:]
     private(set) var recording: RecordingStatus?
+    /// Copies of entries the store may lack, contiguous up to `sequence`: for a Room that has to go on without its log.
+    private(set) var copied: [LoggedEvent] = []
+    private(set) var heard: [RoomEvent] = []
+
+    enum Limits {
+        /// Events; beyond it the older half goes, and with it what it could prove.
+        static let heard = 4_096
+    }
 
     init(room: RoomRecord, node: NodeName) {
         self.room = room
@@ -23,6 +31,7 @@ struct RoomView {
     mutating func apply(_ event: RoomEvent, _ publication: Publication?) -> Bool {
         guard event.epoch == epoch || !protections.contains(.epochCheck), event.sequence > sequence || !protections.contains(.eventDedup) else { return false }
         sequence = event.sequence
+        keep(event)
         switch event.kind {
         case .participantJoined(let info), .participantMoved(let info): participants[info.id] = info
         case .participantLeft(let id, _): participants[id] = nil
@@ -31,9 +40,18 @@ struct RoomView {
         case .trackUnpublished(let track, _): publications[track] = nil
         case .muted(let track, _, let muted): publications[track]?.info.muted = muted
         case .recording(let status): recording = status
-        case .chat, .ended: break
+        case .chat, .ended, .eventsLost: break
         }
         return true
+    }
+    private mutating func keep(_ event: RoomEvent) {
+        if heard.count == Limits.heard { heard.removeFirst(Limits.heard / 2) }
+        heard.append(event)
+    }
+    /// The store has everything up to this number.
+    mutating func kept(through number: UInt64) {
+        copied.removeAll { $0.sequence <= number }
+        heard.removeFirst(heard.prefix { $0.sequence <= number }.count)
     }
 
     /// Takes a fresh snapshot. - Returns: what a client that knew the old state must be told, in order.
@@ -58,6 +76,7 @@ struct RoomView {
             if old.info.muted != publication.info.muted { kinds.append((.muted(track, publication.info.participantID, publication.info.muted), nil)) }
         }
         if let status = snapshot.recording, status != recording { kinds.append((.recording(status), nil)) }
+        if snapshot.epoch != epoch || snapshot.sequence != sequence { (copied, heard) = (snapshot.unwritten, []) }
         room = snapshot.room
         node = snapshot.node
         epoch = snapshot.epoch
@@ -78,7 +97,8 @@ struct RoomView {
         RoomSnapshot(
             room: room, node: node, epoch: epoch, sequence: sequence,
             participants: participants.values.sorted { ($0.joinedAt, $0.id) < ($1.joinedAt, $1.id) },
-            publications: publications.values.sorted { $0.info.trackID < $1.info.trackID }, recording: recording, attachment: 0)
+            publications: publications.values.sorted { $0.info.trackID < $1.info.trackID }, recording: recording, attachment: 0,
+            unwritten: copied + heard.map(LoggedEvent.init))
     }
 
     func welcome(for participant: ParticipantInfo, session: SessionFacts, nodes: [String]) -> Welcome {

@@ -132,7 +132,7 @@ extension RecordedEvent {
         case .chat(let message):
             self.init(.chat, at: event.at, participant: message.from, name: message.name)
             text = message.text
-        case .recording, .ended, .participantMoved, .trackMoved: return nil
+        case .recording, .ended, .participantMoved, .trackMoved, .eventsLost: return nil
         }
         epoch = event.epoch.rawValue
     }

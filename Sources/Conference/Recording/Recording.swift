@@ -128,6 +128,7 @@ package distributed actor Recording {
         for delivery in deliveries {
             switch delivery {
             case .event(let event, let publication): if view?.apply(event, publication) == true { heard(event, publication) }
+            case .kept(let number): view?.kept(through: number)
             case .refreshed(let snapshot): catchUp(with: snapshot)
             case .relay, .detached: break
             }
@@ -149,7 +150,7 @@ package distributed actor Recording {
         case .trackUnpublished(let track, _): endCapture(track)
         case .trackMoved: if let publication { follow(publication) }
         case .ended: begin(on: context.loop) { _ = try? await $0.stop() }
-        case .participantLeft, .participantMoved, .muted, .chat, .recording: break
+        case .participantLeft, .participantMoved, .muted, .chat, .recording, .eventsLost: break
         }
     }
 

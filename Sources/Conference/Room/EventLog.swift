@@ -23,6 +23,9 @@ package struct EventLog: Sendable {
         /// Between attempts while the store is away; doubled each time.
         package var firstPause: Duration = .milliseconds(200)
         package var longestPause: Duration = .seconds(5)
+        /// Unwritten entries handed to an edge that comes, and their bytes.
+        package static let copies = 512
+        package static let copiesBytes = 128 * 1024
         /// Numbers beyond it are nobody's: a report of one is ignored.
         package static let highestNumber: UInt64 = 1 << 62
         package init() {}
@@ -37,6 +40,13 @@ package struct EventLog: Sendable {
         package var batches: UInt64 = 0
         package var failures: UInt64 = 0
         package init() {}
+        package mutating func add(_ now: Counters, since before: Counters) {
+            dropped += now.dropped - before.dropped
+            oversized += now.oversized - before.oversized
+            losses += now.losses - before.losses
+            batches += now.batches - before.batches
+            failures += now.failures - before.failures
+        }
     }
     package enum Answer: Sendable, Equatable {
         case events([LoggedEvent])
@@ -58,6 +68,10 @@ package struct EventLog: Sendable {
     package private(set) var sequence: UInt64
     /// The store has every number up to this one.
     package private(set) var persisted: UInt64
+    /// The last number anyone is known to have seen: the next one is above it.
+    package var highest: UInt64 { max(sequence, reported) }
+    /// The store has everything.
+    package var isWritten: Bool { pending.isEmpty && !isAwaitingAnswer }
     /// The store knows of a later epoch, or of numbers never given out here: this Room no longer decides.
     package private(set) var isSuperseded = false
     package private(set) var counters = Counters()
@@ -76,6 +90,8 @@ package struct EventLog: Sendable {
     /// Numbers of earlier epochs up to here are recovered or said to be lost.
     private var inherited: UInt64
     private var hasNumbered = false
+    /// `events_lost` entries nobody has been told of.
+    private var losses: [RoomEvent] = []
     private var isAwaitingAnswer = false
     private var retryAt: Instant?
     private var pause: Duration?
@@ -138,18 +154,22 @@ package struct EventLog: Sendable {
 
     private mutating func lose(_ lost: ClosedRange<UInt64>, occupying place: ClosedRange<UInt64>, _ at: WallTime) {
         counters.losses += 1
+        losses.append(RoomEvent(sequence: place.upperBound, epoch: epoch, at: at, kind: .eventsLost(from: lost.lowerBound, to: lost.upperBound, first: place.lowerBound)))
         hold(Pending(event: .lost(lost, occupying: place, epoch: epoch, at: at), lost: lost))
+    }
+
+    /// Losses of earlier epochs that were entered since this was asked last: members are told as of any other event.
+    package mutating func takeLosses() -> [RoomEvent] {
+        defer { losses = [] }
+        return losses
     }
 
     // MARK: Numbering
 
     package mutating func number(type: String, payload: String, at: WallTime) -> LoggedEvent {
         closeGap(at)
-        var event = LoggedEvent(sequence: sequence + 1, epoch: epoch, at: at, type: type, payload: payload)
-        if payload.utf8.count > LoggedEvent.Limits.payloadBytes {
-            counters.oversized += 1
-            event.payload = #"{"omitted_bytes":\#(payload.utf8.count)}"#
-        }
+        let event = LoggedEvent(sequence: sequence + 1, epoch: epoch, at: at, type: type, payload: LoggedEvent.bounded(payload))
+        if payload.utf8.count > LoggedEvent.Limits.payloadBytes { counters.oversized += 1 }
         hold(Pending(event: event))
         return event
     }
@@ -192,6 +212,9 @@ package struct EventLog: Sendable {
 
     /// What the store does not have yet, for edges to keep a copy of; oldest first.
     package var unwritten: [LoggedEvent] { pending.map(\.event) }
+
+    /// `unwritten`, for an edge that comes now; none where there is too much of it: edges that were there before have theirs.
+    package var copies: [LoggedEvent] { pending.count <= Limits.copies && pendingBytes <= Limits.copiesBytes ? unwritten : [] }
 
     // MARK: Writing
 

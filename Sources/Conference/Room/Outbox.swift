@@ -32,6 +32,8 @@ final class Outbox {
     let target: Target
     var queue = BoundedQueue<RoomDelivery>(capacity: Limits.deliveries)
     var pumping = false
+    /// The last number it was told the store has.
+    var toldKept: UInt64 = 0
     /// Nothing more is taken; dropped once empty.
     var closing = false
     private var inFlight: [RoomDelivery] = []

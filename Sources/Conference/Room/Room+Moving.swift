@@ -32,6 +32,7 @@ extension Room {
     package func stay() {
         isMoving = false
         for address in outboxes.keys { resumePump(address) }
+        writeLog()
     }
     /// It goes on elsewhere.
     package func left() { claimLost() }
@@ -39,7 +40,7 @@ extension Room {
     /// Activation on the node it moved to.
     package static func activate(from bytes: [UInt8], claim: Claim, context: ConferenceContext) async throws -> Room {
         let moved = try CBORDecoder.decode(MovingRoom.self, from: bytes)
-        let room = Room(context: context, core: RoomCore(moved.state, node: context.system.node, epoch: claim.epoch, now: context.loop.now))
+        let room = Room(context: context, core: RoomCore(moved.state, node: context.system.node, epoch: claim.epoch, now: context.loop.now, wall: context.loop.wall))
         await room.local { $0.takeOver(moved.outboxes) }
         return room
     }

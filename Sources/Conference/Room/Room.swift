@@ -18,7 +18,8 @@ package distributed actor Room {
     var outboxes: [ActorAddress: Outbox] = [:]
     /// Recording actors that follow this room's events.
     var followers: Set<ActorAddress> = []
-    private var ticking = false
+    private(set) var ticking = false
+    var isWriting = false
     /// When the Recording actor last presented itself.
     private var recordingHeardAt: Instant
     private var isWakingRecording = false
@@ -40,7 +41,11 @@ package distributed actor Room {
         guard let record = try await context.rooms.room(RoomID(key)) else {
             throw ServiceError(.notFound, code: "unknown_room", message: "no room has this id; create one with POST /api/v1/sessions/create")
         }
-        let room = Room(context: context, core: RoomCore(record: record, node: context.system.node, epoch: claim.epoch, now: context.loop.now))
+        // From here on nothing of an older epoch enters the log.
+        guard case .opened(let head) = try await context.events.openLog(record.id, epoch: claim.epoch) else {
+            throw ServiceError(.unavailable, code: "room_moved", message: "the room went on at another node meanwhile; try again")
+        }
+        let room = Room(context: context, core: RoomCore(record: record, node: context.system.node, epoch: claim.epoch, log: head, now: context.loop.now))
         await room.local { $0.live() }
         return room
     }
@@ -49,6 +54,7 @@ package distributed actor Room {
 
     func freeze(_ frozen: Bool) { isFrozen = frozen }
     private func requireDecisions() throws {
+        guard !core.log.isSuperseded else { throw ServiceError(.unavailable, code: "room_moved", message: "the room went on at another node meanwhile; try again") }
         guard !isFrozen else { throw ServiceError(.unavailable, code: "room_frozen", message: "the room's node has lost sight of the cluster; nothing was done, try again") }
     }
 
@@ -234,6 +240,7 @@ package distributed actor Room {
             case .no: break
             case .stopRecording: _ = try? await stopRecording(by: nil)
             case .leaveMemory:
+                guard core.log.isWritten || core.log.isSuperseded else { break }
                 ticking = false
                 context.edge.remove(room: core.record.id)
                 await context.system.deactivate(kind: Room.kind, key: core.record.id.rawValue)
@@ -267,9 +274,10 @@ package distributed actor Room {
 
     private func broadcast(_ events: [RoomEvent]) { broadcast(events.map { ($0, nil) }) }
     private func broadcast(_ events: [(RoomEvent, Publication?)], except: ActorAddress? = nil) {
-        for (event, publication) in events {
+        for (event, publication) in core.log.takeLosses().map({ ($0, nil) }) + events {
             for address in outboxes.keys where address != except { send(.event(event, publication), to: address) }
         }
+        writeLog()
     }
 
     private func cut(_ edge: ActorAddress, _ reason: LeaveReason) {
@@ -302,8 +310,10 @@ package distributed actor Room {
         var failures = 0
         while !isMoving, let batch = outbox.nextBatch() {
             do {
-                try await outbox.target.deliver(batch, system: actorSystem)
+                let persisted = core.log.persisted
+                try await outbox.target.deliver((persisted > outbox.toldKept ? [.kept(through: persisted)] : []) + batch, system: actorSystem)
                 outbox.delivered(batch.count)
+                outbox.toldKept = persisted
                 failures = 0
             } catch {
                 failures += 1

@@ -16,10 +16,10 @@ extension RoomCore {
     /// A client joined, an edge presents one of its clients again, or a client comes back at another edge.
     package mutating func attach(_ attachment: RoomAttachment, now: Instant, wall: WallTime) throws -> Attached {
         guard !ended else { throw ServiceError(.ended, code: "room_ended", message: "this room has ended; create a new one") }
-        let hasLearned = attachment.known.map { merge($0, now: now) } ?? false
+        let hasLearned = attachment.known.map { merge($0, now: now, wall: wall) } ?? false
         let id = attachment.participant.id
         let before = members[id]
-        try admit(attachment, before, now: now)
+        try admit(attachment, before, now: now, wall: wall)
         attachments = max(attachments, attachment.number) + 1
         var member = Member(info: attachment.participant, edge: attachment.edge, attachment: attachments)
         member.resumedFrom = attachment.number
@@ -40,12 +40,12 @@ extension RoomCore {
             events: events, replaced: isReturning ? nil : before?.edge.map { ($0, attachment.resume?.isMove == true ? .moved : .replaced) }, hasLearned: hasLearned)
     }
 
-    private mutating func admit(_ attachment: RoomAttachment, _ before: Member?, now: Instant) throws {
+    private mutating func admit(_ attachment: RoomAttachment, _ before: Member?, now: Instant, wall: WallTime) throws {
         if let resume = attachment.resume {
             // A room that lost its memory believes a token made before that: the client was here.
             guard before != nil || resume.epoch < epoch && isSettling(now) else { throw Self.unknownSession }
             if let before, before.edge != nil, (attachment.number, resume.attempt) <= (before.resumedFrom, before.attempt) { throw Self.superseded }
-            if resume.epoch < epoch, resume.sequence > sequence { jump(to: resume.sequence) }
+            log.recover(epoch: resume.epoch, highest: resume.sequence, copies: [], at: wall)
         } else if let before, attachment.number != 0, before.edge != nil, attachment.number < before.attachment, before.edge != attachment.edge {
             throw Self.superseded
         }
@@ -72,15 +72,25 @@ extension RoomCore {
 
     /// What an edge knew of this room under an earlier epoch; newer knowledge wins, nothing is forgotten twice.
     /// - Returns: whether it told of a member or a track that was not known.
-    private mutating func merge(_ known: RoomSnapshot, now: Instant) -> Bool {
+    private mutating func merge(_ known: RoomSnapshot, now: Instant, wall: WallTime) -> Bool {
         guard known.epoch < epoch else { return false }
         var hasLearned = false
-        if known.sequence > sequence { jump(to: known.sequence) }
+        let isNewer = known.sequence >= log.persisted
+        if isNewer { forgetRestored(but: known) }
+        log.recover(epoch: known.epoch, highest: known.sequence, copies: known.unwritten, at: wall)
         for info in known.participants where members[info.id] == nil && isSettling(now) {
             members[info.id] = Member(info: info, edge: nil, attachment: 0, lostUntil: now + Limits.recoveryWindow)
             hasLearned = true
         }
-        for publication in known.publications where publications[publication.info.trackID] == nil {
+        for publication in known.publications {
+            if let other = publications[publication.info.trackID] {
+                // Of a member that is not back, what is newer counts.
+                if isNewer, publication != other, publication.attachment >= other.attachment, let owner = members[publication.info.participantID], owner.edge == nil {
+                    publications[publication.info.trackID] = publication
+                    hasLearned = true
+                }
+                continue
+            }
             guard let owner = members[publication.info.participantID] else { continue }
             if owner.edge != nil {
                 // Its owner came back before this report: the track is kept as long as those it was known for.
@@ -94,10 +104,15 @@ extension RoomCore {
         return hasLearned
     }
 
-    /// Others were told higher numbers under an earlier epoch: what lies between is not known here.
-    private mutating func jump(to sequence: UInt64) {
-        self.sequence = sequence
-        recent = []
+    /// What the log's state knew and this report, which is as new, does not: it is gone.
+    private mutating func forgetRestored(but known: RoomSnapshot) {
+        guard !restored.isEmpty else { return }
+        let people = Set(known.participants.map(\.id)), named = Set(known.publications.map(\.info.trackID))
+        for id in restored where members[id]?.edge == nil {
+            for track in tracks(of: id) where !named.contains(track) { publications[track] = nil }
+            if !people.contains(id) { members[id] = nil }
+        }
+        restored = []
     }
     /// The room is new in memory: whoever was in it may still come back.
     private func isSettling(_ now: Instant) -> Bool { epoch > Epoch(1) && now - activatedAt < Limits.recoveryWindow }
@@ -106,7 +121,7 @@ extension RoomCore {
     func missed(since last: UInt64, epoch known: Epoch) -> [RoomEvent]? {
         guard last <= sequence else { return nil }
         if last == sequence, known == epoch { return [] }
-        guard let oldest = recent.first?.sequence, oldest <= last + 1 else { return nil }
+        guard let oldest = recent.first?.sequence, oldest <= last + 1, recent.last?.sequence == sequence else { return nil }
         return recent.filter { $0.sequence > last }
     }
 }

@@ -8,6 +8,8 @@ struct RoomState: Codable, Sendable {
     enum Limits {
         /// Events taken along for clients that come back; fewer than the room keeps, so that a chatty room's state stays small.
         static let recentEvents = 128
+        /// Of those, how many are kept in the store.
+        static let storedEvents = 32
     }
     struct Member: Codable, Sendable {
         var info: ParticipantInfo
@@ -21,7 +23,11 @@ struct RoomState: Codable, Sendable {
         var republishIn: Int64?
     }
     var record: RoomRecord
+    /// Of the epoch it is of: the last number, what the store has of it, and copies of the rest.
+    var epoch: Epoch
     var sequence: UInt64
+    var persisted: UInt64
+    var unwritten: [LoggedEvent]
     var attachments: UInt64
     var members: [Member]
     var publications: [Publication]
@@ -35,7 +41,7 @@ struct RoomState: Codable, Sendable {
 extension RoomCore {
     func state(now: Instant) -> RoomState {
         RoomState(
-            record: record, sequence: sequence, attachments: attachments,
+            record: record, epoch: epoch, sequence: sequence, persisted: log.persisted, unwritten: log.unwritten, attachments: attachments,
             members: members.values.sorted { $0.info.id < $1.info.id }.map { member in
                 RoomState.Member(
                     info: member.info, edge: member.edge, attachment: member.attachment, resumedFrom: member.resumedFrom, attempt: member.attempt,
@@ -47,19 +53,53 @@ extension RoomCore {
     }
 
     /// The same room under the next epoch. It remembers: nobody is asked to attach again.
-    init(_ state: RoomState, node: NodeName, epoch: Epoch, now: Instant) {
-        self.init(record: state.record, node: node, epoch: epoch, now: now - Limits.recoveryWindow)
-        sequence = state.sequence
-        attachments = state.attachments
-        ended = state.ended
-        recording = state.recording
+    init(_ state: RoomState, node: NodeName, epoch: Epoch, now: Instant, wall: WallTime) {
+        self.init(record: state.record, node: node, epoch: epoch, stored: state.persisted, now: now - Limits.recoveryWindow)
+        log.recover(epoch: state.epoch, highest: state.sequence, copies: state.unwritten, at: wall)
+        take(state, now: now)
         recent = state.recent
         emptySince = state.emptyFor.map { now - .milliseconds($0) }
-        for publication in state.publications { publications[publication.info.trackID] = publication }
         for member in state.members {
             members[member.info.id] = Member(
                 info: member.info, edge: member.edge, attachment: member.attachment, resumedFrom: member.resumedFrom, attempt: member.attempt,
                 lostUntil: member.lostIn.map { now + .milliseconds($0) }, unconfirmed: Set(member.unconfirmed), republishUntil: member.republishIn.map { now + .milliseconds($0) })
         }
+    }
+    private mutating func take(_ state: RoomState, now: Instant) {
+        attachments = state.attachments
+        ended = ended || state.ended
+        recording = state.recording
+        for publication in state.publications { publications[publication.info.trackID] = publication }
+    }
+
+    // MARK: The durable log
+
+    /// What to write to the store next; see `EventLog.takeBatch`.
+    mutating func takeBatch(now: Instant) -> EventBatch? {
+        let room = self
+        let batch = log.takeBatch(now: now) { room.hasUnsavedState ? room.stored(now: now) : nil }
+        if batch?.state != nil { hasUnsavedState = false }
+        return batch
+    }
+    private func stored(now: Instant) -> [UInt8]? {
+        var state = state(now: now)
+        state.unwritten = []
+        state.recent = state.recent.suffix(RoomState.Limits.storedEvents)
+        return try? CBOREncoder.encode(state)
+    }
+
+    /// A room that comes back after its node died, as its log knows it. Members and their tracks are held until they attach
+    /// again or the recovery window ends; what edges report counts where it is newer.
+    package init(record: RoomRecord, node: NodeName, epoch: Epoch, log head: RoomLogHead, now: Instant) {
+        self.init(record: record, node: node, epoch: epoch, stored: head.sequence, now: now)
+        // A state of a release that wrote another one is as good as none: edges and clients tell the rest.
+        guard let bytes = head.state, let state = try? CBORDecoder.decode(RoomState.self, from: bytes), state.record.id == record.id else { return }
+        take(state, now: now)
+        if state.sequence == head.sequence { recent = state.recent }
+        for member in state.members {
+            members[member.info.id] = Member(info: member.info, edge: nil, attachment: 0, lostUntil: now + Limits.recoveryWindow)
+        }
+        restored = Set(members.keys)
+        if !members.isEmpty { emptySince = nil }
     }
 }

@@ -46,21 +46,29 @@ package struct RoomCore {
     package let node: NodeName
     package let epoch: Epoch
     package var protections = Protections.all
-    package internal(set) var sequence: UInt64 = 0
+    package internal(set) var log: EventLog
+    /// The last event's number, of those that are known of.
+    package var sequence: UInt64 { log.highest }
     package internal(set) var members: [ParticipantID: Member] = [:]
     package internal(set) var publications: [TrackID: Publication] = [:]
     package internal(set) var recording: RecordingStatus?
     package internal(set) var ended = false
-    /// The newest events, without a hole up to `sequence`.
+    /// The newest events of this epoch or those a move brought along, without a hole.
     var recent: [RoomEvent] = []
+    /// Something a Room without memory should know has changed since the store was given the state last.
+    var hasUnsavedState = false
     var attachments: UInt64 = 0
+    /// Members known from the log alone, until an edge reports something as new.
+    var restored: Set<ParticipantID> = []
     var emptySince: Instant?
     let activatedAt: Instant
 
-    package init(record: RoomRecord, node: NodeName, epoch: Epoch, now: Instant) {
+    /// - Parameter stored: the store's last number, as the log was opened under `epoch`.
+    package init(record: RoomRecord, node: NodeName, epoch: Epoch, stored: UInt64 = 0, now: Instant) {
         self.record = record
         self.node = node
         self.epoch = epoch
+        log = EventLog(room: record.id, epoch: epoch, stored: stored)
         ended = record.endedAt != nil
         emptySince = now
         activatedAt = now
@@ -97,6 +105,8 @@ package struct RoomCore {
             members[id]!.unconfirmed = []
             members[id]!.republishUntil = nil
         }
+        // Nobody is left to report what an earlier epoch told.
+        if now - activatedAt >= Limits.recoveryWindow { log.closeGap(wall) }
         return events
     }
 
@@ -195,7 +205,7 @@ package struct RoomCore {
             room: record, node: node, epoch: epoch, sequence: sequence,
             participants: members.values.map(\.info).sorted { ($0.joinedAt, $0.id) < ($1.joinedAt, $1.id) },
             publications: publications.values.sorted { $0.info.trackID < $1.info.trackID },
-            recording: recording, attachment: attachment)
+            recording: recording, attachment: attachment, unwritten: log.copies)
     }
 
     package enum Idle { case no, stopRecording, leaveMemory }
@@ -216,8 +226,11 @@ package struct RoomCore {
     static let superseded = ServiceError(.conflict, code: "attachment_superseded", message: "a newer connection of this participant took its place; speak on that one")
 
     mutating func number(_ kind: RoomEvent.Kind, _ wall: WallTime) -> RoomEvent {
-        sequence += 1
-        let event = RoomEvent(sequence: sequence, epoch: epoch, at: wall, kind: kind)
+        let (type, payload) = kind.logged
+        let event = RoomEvent(sequence: log.number(type: type, payload: payload, at: wall).sequence, epoch: epoch, at: wall, kind: kind)
+        if case .chat = kind {} else { hasUnsavedState = true }
+        // What a loss stands for cannot be shown: what is remembered begins after it.
+        if let last = recent.last, last.sequence + 1 != event.sequence { recent = [] }
         if recent.count >= Limits.recentEvents { recent.removeFirst(Limits.recentEvents / 4) }
         recent.append(event)
         return event

@@ -58,8 +58,23 @@ extension RoomEvent.Kind {
         case .ended:
             members.text("reason", LeaveReason.ended.rawValue)
             return ("bye", members.closed)
+        case .eventsLost(let from, let to, _):
+            members.raw("from", "\(from)")
+            members.raw("to", "\(to)")
+            return (LoggedEvent.lostType, members.closed)
         }
     }
+}
+
+extension LoggedEvent {
+    /// As the Room's log has it.
+    init(_ event: RoomEvent) {
+        let (type, payload) = event.kind.logged
+        let first: UInt64? = if case .eventsLost(_, _, let first) = event.kind { first } else { nil }
+        self.init(first: first, sequence: event.sequence, epoch: event.epoch, at: event.at, type: type, payload: LoggedEvent.bounded(payload))
+    }
+    /// `payload`, or what stands for one that is too large to be kept.
+    static func bounded(_ payload: String) -> String { payload.utf8.count > Limits.payloadBytes ? #"{"omitted_bytes":\#(payload.utf8.count)}"# : payload }
 }
 
 /// Members of one JSON object (RFC 8259) as they are written.

@@ -20,6 +20,8 @@ package final class Edge: @unchecked Sendable {
     private var participants: [RoomID: [ParticipantID: Participant]] = [:]
     private var recordings: [RoomID: [RecordingID: Recording]] = [:]
     private var rooms: [RoomID: Room] = [:]
+    /// Of the logs of all rooms that were hosted here.
+    package private(set) var logCounters = EventLog.Counters()
     /// Set while the node is being emptied (Edge+Drain).
     var draining: Draining?
     /// The node cannot tell whether others go on without it: it decides nothing (Edge+Drain).
@@ -85,6 +87,15 @@ package final class Edge: @unchecked Sendable {
 
     package var participantCount: Int { participants.values.reduce(0) { $0 + $1.count } }
     package var roomCount: Int { routers.count }
+
+    func note(_ now: EventLog.Counters, since before: EventLog.Counters) { logCounters.add(now, since: before) }
+    /// Waits until the store has every event of the rooms hosted here, at most `limit`. - Returns: rooms of which it has not.
+    package func settleLogs(within limit: Duration) async -> Int {
+        let end = loop.now + limit
+        var left = 0
+        for room in roomActors where await !room.local({ await $0.settleLog(within: max(end - $0.context.loop.now, .zero)) }) { left += 1 }
+        return left
+    }
 
     /// Ends every session here with a reason: the node stops.
     package func shutdown() async {

@@ -15,6 +15,7 @@ package final class ConferenceContext: Sendable {
     package let loop: any Loop
     package let rooms: any RoomStore
     package let recordings: any RecordingStore
+    package let events: any EventStore
     package let random: any RandomSource
     package let edge: Edge
     package let log: Logger
@@ -22,11 +23,11 @@ package final class ConferenceContext: Sendable {
     package let addresses: [NodeName: String]
 
     package init(
-        system: ClusterSystem, loop: any Loop, rooms: any RoomStore, recordings: any RecordingStore, random: any RandomSource, edge: Edge,
+        system: ClusterSystem, loop: any Loop, rooms: any RoomStore, recordings: any RecordingStore, events: any EventStore, random: any RandomSource, edge: Edge,
         addresses: [NodeName: String] = [:], log: @escaping Logger
     ) {
         self.addresses = addresses
-        self.system = system; self.loop = loop; self.rooms = rooms; self.recordings = recordings
+        self.system = system; self.loop = loop; self.rooms = rooms; self.recordings = recordings; self.events = events
         self.random = random; self.edge = edge; self.log = log
     }
 

@@ -54,6 +54,7 @@ package enum ServerMessageCodec {
             ])
         case .recording(let status): return numbered("recording_status", Wire.recordingEvent(status))
         case .ended: return numbered("bye", [("reason", .string(LeaveReason.ended.rawValue))])
+        case .eventsLost(let from, let to, _): return numbered("events_lost", [("from", .integer(Int64(clamping: from))), ("to", .integer(Int64(clamping: to)))])
         }
     }
     private static func frame(_ type: String, _ members: [(String, JSON?)]) -> JSON { .compact([("type", .string(type))] + members) }

@@ -74,6 +74,7 @@ final class NodeMetrics: @unchecked Sendable {
             TransportDrop.allCases.map { .init(["loop": loop, "reason": "\($0)"], Double(counters.drops($0))) }
         })
         await addHandover(to: &text)
+        addEvents(to: &text)
         if let journals = recorder?.journals.snapshot {
             text.add("troupe_journal_packets_total", .counter, "Packets written to journals.", Double(journals.packets))
             text.add("troupe_journal_bytes_total", .counter, "Bytes written to journals.", Double(journals.bytes))
@@ -84,6 +85,13 @@ final class NodeMetrics: @unchecked Sendable {
         }
         if let gateway { text.append(gateway.metrics()) }
         return text.text
+    }
+    private func addEvents(to text: inout MetricsText) {
+        let logs = edge.logCounters
+        text.add("troupe_room_events_dropped_total", .counter, "Room events given up unwritten because the store was away too long.", Double(logs.dropped))
+        text.add("troupe_room_events_lost_entries_total", .counter, "events_lost entries for what earlier epochs or the store have lost.", Double(logs.losses))
+        text.add("troupe_room_event_batches_total", .counter, "Batches of room events given to the store.", Double(logs.batches))
+        text.add("troupe_room_event_batches_failed_total", .counter, "Those it did not take.", Double(logs.failures))
     }
     private func addHandover(to text: inout MetricsText) async {
         var switches: [(loop: String, SourceSwitches)] = []

@@ -23,7 +23,8 @@ package enum Wiring {
         let settings = RecorderSettings(storageRoot: environment.topology.storageFolder, mediaWorker: ProgramFolder.path(of: "troupe-media"))
         let log = environment.log
         let context = ConferenceContext(
-            system: system, loop: environment.control, rooms: environment.store, recordings: environment.store, random: environment.random, edge: edge,
+            system: system, loop: environment.control, rooms: environment.store, recordings: environment.store, events: environment.store, random: environment.random,
+            edge: edge,
             addresses: environment.topology.edgeAddresses, log: { level, event, fields in log.write(LogLevel(level), event, fields.sorted { $0.key < $1.key }) })
         let recorder = environment.node.roles.contains(.recorder)
             ? try Recorder(settings: settings, node: environment.node.name, loop: environment.control, rings: planes.map(\.ring)) : nil
@@ -32,6 +33,10 @@ package enum Wiring {
         system.observeMembers { event in
             guard case .down(let member) = event else { return }
             environment.control.run { edge.nodeDown(member.name) }
+        }
+        system.observeFreeze { isFrozen in
+            if isFrozen { log.warning("frozen: neither the store nor a majority can be reached") } else { log.info("thawed") }
+            context.freezeEdge(isFrozen)
         }
         MediaPorts.start(media, on: environment)
         try await system.start()
@@ -99,6 +104,10 @@ extension TopologyNode {
 
 /// What `Wiring` started; stops in the order that loses nothing.
 private final class RunningNode: NodeService {
+    private enum Limits {
+        /// The store may take this long for the last events of the rooms hosted here.
+        static let lastEvents = Duration.seconds(2)
+    }
     private let context: ConferenceContext
     private let media: [MediaLoop]
     private let recorder: Recorder?
@@ -116,6 +125,8 @@ private final class RunningNode: NodeService {
     func stop() async {
         await context.edge.shutdown()
         await gateway.stop()
+        let unwritten = await context.edge.settleLogs(within: Limits.lastEvents)
+        if unwritten > 0 { context.log(.warning, "room_events_unwritten", ["rooms": "\(unwritten)"]) }
         for loop in media {
             await withCheckedContinuation { continuation in
                 loop.loop.run {

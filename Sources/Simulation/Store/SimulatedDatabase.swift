@@ -37,6 +37,7 @@ package final class SimulatedDatabase: @unchecked Sendable {
         var burnt: Set<String> = []
         var answers: [String: StoredAnswer] = [:]
         var recordings: [RecordingID: RecordingRecord] = [:]
+        var events = EventRows()
     }
     let world: World
     private var random: SplitMix64

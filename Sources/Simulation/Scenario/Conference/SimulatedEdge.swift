@@ -28,12 +28,13 @@ final class SimulatedEdge: @unchecked Sendable {
         self.edge = edge
         let name = life.loop.name
         context = ConferenceContext(
-            system: life.system, loop: life.loop, rooms: life.store, recordings: life.store, random: random, edge: edge,
+            system: life.system, loop: life.loop, rooms: life.store, recordings: life.store, events: life.store, random: random, edge: edge,
             log: { level, event, fields in
                 world.say("\(name) \(level.rawValue) \(event) \(fields.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: " "))")
             })
         service = LocalConference(context: context)
         ConferenceActors.register(context, recorder: nil)
+        life.system.observeFreeze { [context] in context.freezeEdge($0) }
         life.system.observeMembers { [edge] event in
             if case .down(let member) = event { edge.nodeDown(member.name) }
         }

@@ -1,0 +1,21 @@
+// One machine's connection to the database: rooms' logs.
+import Contracts
+import Primitives
+
+extension StoreAccess: EventStore {
+    package func openLog(_ room: RoomID, epoch: Epoch) async throws -> LogOpening {
+        try await database.perform("openLog", from: host, writes: true) { (rows) throws(StoreError) in rows.events.openLog(room, epoch: epoch) }
+    }
+    package func appendEvents(_ batch: EventBatch) async throws -> AppendOutcome {
+        try await database.perform("appendEvents", from: host, writes: true) { (rows) throws(StoreError) in try rows.events.append(batch) }
+    }
+    package func roomLog(_ room: RoomID) async throws -> RoomLogHead? {
+        try await database.perform("roomLog", from: host, writes: false) { (rows) throws(StoreError) in rows.events.head(room) }
+    }
+    package func events(room: RoomID, since: UInt64, limit: Int) async throws -> EventPage {
+        try await database.perform("events", from: host, writes: false) { (rows) throws(StoreError) in rows.events.events(room: room, since: since, limit: limit) }
+    }
+    package func globalEvents(since: UInt64, limit: Int) async throws -> FeedPage {
+        try await database.perform("globalEvents", from: host, writes: false) { (rows) throws(StoreError) in rows.events.globalEvents(since: since, limit: limit) }
+    }
+}
