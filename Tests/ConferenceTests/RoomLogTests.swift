@@ -87,7 +87,8 @@ import Testing
         back.resume = ResumeClaim(epoch: Epoch(1), sequence: 5, lastSeen: 3, attempt: 1, isMove: false)
         let grant = try next.attach(back, now: start, wall: Self.wall).grant
         #expect(grant.missed?.map(\.sequence) == [4, 5, 6] && grant.snapshot.attachment > ada)
-        // Ben does not come back.
+        // Ben's edge speaks before it has attached again, and then does not come back.
+        #expect { try chat(&next, "too early", by: "ben") } throws: { ($0 as? ServiceError)?.code == "unknown_participant" }
         let due = next.handleTimeout(now: start + RoomCore.Limits.recoveryWindow, wall: Self.wall)
         #expect(due.map(\.kind) == [.participantLeft("ben", .nodeLost)])
     }

@@ -98,7 +98,8 @@ class Person:
         try:
             return until(f"{self.name} sees and hears {people}", lambda: self.receiving(people), seconds)
         except AssertionError as error:
-            raise AssertionError(f"{error}; {self.stats()}; console: {self.console[-10:]}")
+            state = self.page.evaluate("({...document.body.dataset, error: document.getElementById('error')?.textContent})")
+            raise AssertionError(f"{error}; {self.stats()}; {state}; console: {self.console[-10:]}")
 
     def tiles(self):
         return self.page.locator(".tile").count()

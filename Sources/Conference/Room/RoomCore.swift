@@ -219,7 +219,10 @@ package struct RoomCore {
 
     @discardableResult
     package func check(_ id: ParticipantID, _ attachment: UInt64) throws -> Member {
-        guard let member = members[id] else { throw ServiceError(.notFound, code: "unknown_participant", message: "this room does not know the participant; attach again") }
+        // One that is known by its log or by another's report only has not attached under this epoch.
+        guard let member = members[id], member.edge != nil else {
+            throw ServiceError(.notFound, code: "unknown_participant", message: "this room does not know the participant; attach again")
+        }
         guard member.attachment == attachment || !protections.contains(.attachmentCheck) else { throw Self.superseded }
         return member
     }
