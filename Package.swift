@@ -49,9 +49,10 @@ let package = Package(
         library("Contracts", ["Cluster", "Primitives"]),
         library("Conference", ["Contracts", "Cluster", "Transport", "Forwarding", "WebRTC", "RTP", "Capture", "Store", "ObjectStorage", "EventLoop", "Primitives"]),
         library("Gateway", ["Conference", "Contracts", "EventLoop", "Primitives", "CWebSockets", "COpenSSL"], exclude: ["Studio"]),
+        library("Configuration", ["Primitives", "CYAML"]),
         library("Rendering", ["Capture", "RTP", "Primitives", "CFFmpeg"]),
         // Executables
-        executable("Node", ["Gateway", "Conference", "Contracts", "Cluster", "Store", "ObjectStorage", "Transport", "Forwarding", "WebRTC", "Capture", "EventLoop", "Primitives", "CYAML", "COpenSSL", "CShims"]),
+        executable("Node", ["Configuration", "Gateway", "Conference", "Contracts", "Cluster", "Store", "ObjectStorage", "Transport", "Forwarding", "WebRTC", "Capture", "EventLoop", "Primitives", "COpenSSL", "CShims"]),
         executable("MediaWorker", ["Rendering", "Capture", "Primitives"]),
         executable("LoadClient", ["WebRTC", "Transport", "Forwarding", "RTP", "EventLoop", "Primitives", "CWebSockets"]),
         // Whole clusters in virtual time: docs/decisions/0025-simulation.md
@@ -84,7 +85,8 @@ let package = Package(
         tests("Conference", ["Conference", "Contracts", "Cluster", "Store", "Capture", "RTP", "Primitives"]),
         tests("Gateway", ["Gateway", "Conference", "Contracts", "EventLoop", "Primitives", "COpenSSL"]),
         tests("Rendering", ["Rendering", "MediaWorker", "Capture", "RTP", "Primitives"]),
-        tests("Node", ["Node", "Primitives"]),
+        tests("Configuration", ["Configuration", "Primitives"]),
+        tests("Node", ["Node", "Configuration", "Primitives"]),
         tests("LoadClient", ["LoadClient", "RTP", "WebRTC", "Primitives"]),
         tests("Simulation", ["Simulation", "Simulate", "Cluster", "EventLoop", "Primitives"]),
         tests("Architecture", []),

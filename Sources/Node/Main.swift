@@ -1,4 +1,5 @@
 // The executable `troupe`.
+internal import Configuration
 internal import EventLoop
 internal import Glibc
 internal import Primitives
@@ -43,8 +44,4 @@ internal import Primitives
     }
     private static func say(_ text: String) { write(STDOUT_FILENO, text, text.utf8.count) }
     private static func complain(_ text: String) { write(STDERR_FILENO, text + "\n", text.utf8.count + 1) }
-}
-
-package enum Release {
-    package static let version = "0.1.0"
 }

@@ -169,7 +169,7 @@ import Testing
     }
     @Test func seededGarbageHurtsNobody() async throws {
         try await TestGateway.run { gateway in
-            var random = SplitMixForTests(state: 99)
+            var random = SplitMix64(seed: 99)
             let seedText = Array((TestClient.head("POST", "/api/v1/sessions/create?x=1&y=%20", headers: ["Authorization": "Bearer abc", "Range": "bytes=0-1", "Idempotency-Key": "k"], length: 4) + "{}  ").utf8)
             for _ in 0..<300 {
                 var bytes = seedText

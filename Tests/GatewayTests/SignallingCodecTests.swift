@@ -119,4 +119,15 @@ import Testing
         #expect(welcome["ping_interval"] == .number(2.5) && welcome["participant"]?["id"] == "p_1" && welcome["session_id"] == "room-1" && welcome["resume_token"] == "sealed")
         #expect(Self.json(.move(MoveOrder(reason: .frozen, roomID: "r", nodes: ["https://a:1", "http://b:2"], deadline: .seconds(1))))["ws_urls"] == ["wss://a:1/ws/r", "ws://b:2/ws/r"])
     }
+
+    /// Seeded garbage: whatever comes, an answer and no trap.
+    @Test func survivesMutations() {
+        let source = Array(#"{"type":"publish","track_id":"cam-\u00e9","list":[1,-2.5e3,true,null],"nested":{"a":{"b":"c"}}}"#.utf8)
+        var random = SplitMix64(seed: 42)
+        for _ in 0..<20_000 {
+            var bytes = source
+            for _ in 0..<Int.random(in: 1...4, using: &random) { bytes[Int.random(in: 0..<bytes.count, using: &random)] = UInt8.random(in: 0...255, using: &random) }
+            _ = try? ClientMessageCodec.decode(bytes)
+        }
+    }
 }

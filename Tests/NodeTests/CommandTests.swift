@@ -1,3 +1,4 @@
+import Configuration
 import Node
 import Primitives
 import Testing

@@ -1,4 +1,5 @@
 // Shapes of answers, for OpenAPI. Tests check real answers against them.
+internal import Primitives
 
 enum ResponseSchemas {
     static let participant = Schema.object([

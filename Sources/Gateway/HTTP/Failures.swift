@@ -1,7 +1,7 @@
 // Errors as clients see them (API.md): `{"error": {"code", "message", "request_id"}}` with a fitting status.
-package import Conference
-internal import Contracts
+package import Contracts
 internal import EventLoop
+internal import Primitives
 
 /// A refusal with its HTTP status. Codes are part of the contract.
 package struct Failure: Error, Equatable, Sendable {

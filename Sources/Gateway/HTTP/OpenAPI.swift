@@ -1,4 +1,5 @@
 // OpenAPI 3.1 from the route table.
+package import Primitives
 
 package enum OpenAPI {
     package static func document(_ table: RouteTable, version: String, server: String) -> JSON {

@@ -1,7 +1,7 @@
 // From a `ServerMessage` to the JSON text frame a client gets. Shapes: docs/protocol/*.json.
 package import Conference
 internal import Contracts
-internal import Primitives
+package import Primitives
 
 package enum ServerMessageCodec {
     /// - Parameter seal: makes resume tokens of what the session vouches for.

@@ -1,5 +1,6 @@
 // One client's signalling: its WebSocket in front of a `SignallingSession` of the conference.
 internal import Conference
+internal import Contracts
 internal import EventLoop
 internal import Primitives
 

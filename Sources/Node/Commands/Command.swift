@@ -1,9 +1,5 @@
 // The command line of `troupe`, read into a value.
-
-package struct UsageError: Error, Equatable, Sendable, CustomStringConvertible {
-    package var description: String
-    init(_ description: String) { self.description = description }
-}
+package import Configuration
 
 package enum Command: Equatable, Sendable {
     case node(topology: String, name: String, log: LogLevel)

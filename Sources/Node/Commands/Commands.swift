@@ -1,4 +1,5 @@
 // What the short commands print.
+package import Configuration
 internal import Glibc
 internal import Primitives
 

@@ -1,17 +1,6 @@
 // What `troupe keys` makes and a starting node reads: the CA, each node's certificate, the API keys.
+package import Configuration
 package import Primitives
-
-/// Where a cluster's certificates lie: `ca.pem` may be handed out, `ca.key` is needed by `troupe keys` only.
-package struct CertificatePaths: Sendable, Equatable {
-    package let folder: String
-    package init(folder: String) { self.folder = folder }
-    package var authority: String { "\(folder)/ca.pem" }
-    package var authorityKey: String { "\(folder)/ca.key" }
-    package func certificate(_ node: NodeName) -> String { "\(folder)/nodes/\(node).pem" }
-    package func key(_ node: NodeName) -> String { "\(folder)/nodes/\(node).key" }
-    package var operatorCertificate: String { "\(folder)/operator.pem" }
-    package var operatorKey: String { "\(folder)/operator.key" }
-}
 
 /// The PEM texts a node's TLS is made of.
 package struct NodeCertificates: Sendable, Equatable {

@@ -1,4 +1,5 @@
 // The file of API keys: `ID: secret` lines, YAML, the first of which signs this cluster's own tokens.
+package import Configuration
 internal import Glibc
 package import Primitives
 

@@ -1,4 +1,5 @@
 // Everything a node is made of before its parts are wired.
+package import Configuration
 package import EventLoop
 internal import Glibc
 package import ObjectStorage

@@ -1,4 +1,5 @@
 // One node's states: starting, running, draining, stopping. On the control loop.
+internal import Configuration
 internal import EventLoop
 internal import Glibc
 internal import Primitives

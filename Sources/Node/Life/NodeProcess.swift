@@ -1,4 +1,5 @@
 // `troupe node`: from the command line to a running node, and back down on a signal.
+internal import Configuration
 internal import EventLoop
 internal import Glibc
 internal import Primitives

@@ -1,5 +1,6 @@
 // A node's media loops, one per port of the topology.
 internal import CShims
+internal import Configuration
 internal import EventLoop
 internal import Primitives
 internal import Transport

@@ -1,6 +1,7 @@
 // What a node tells of itself: readiness and Prometheus text.
 internal import Cluster
 internal import Conference
+internal import Configuration
 internal import EventLoop
 internal import Gateway
 internal import Primitives

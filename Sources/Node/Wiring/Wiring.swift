@@ -1,6 +1,7 @@
 // Which part is given which: the one place where a node's parts meet.
 internal import Cluster
 internal import Conference
+internal import Configuration
 internal import Contracts
 internal import EventLoop
 internal import Gateway
@@ -96,10 +97,6 @@ extension Topology {
     var edgeAddresses: [NodeName: String] {
         Dictionary(nodes.filter { $0.roles.contains(.edge) }.map { ($0.name, url(of: $0)) }, uniquingKeysWith: { $1 })
     }
-}
-extension TopologyNode {
-    /// Where other nodes dial this one.
-    var linkAddress: SocketAddress? { SocketAddress(host: host == "localhost" ? "127.0.0.1" : host, port: clusterPort) }
 }
 
 /// What `Wiring` started; stops in the order that loses nothing.

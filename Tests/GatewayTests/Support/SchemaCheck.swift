@@ -1,4 +1,6 @@
 // As much of JSON Schema (2020-12) as the repository's schemas use.
+import Primitives
+
 @testable import Gateway
 
 enum SchemaCheck {

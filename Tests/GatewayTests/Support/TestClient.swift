@@ -1,4 +1,5 @@
 // Clients that see bytes: a socket, HTTP/1.1 over it, WebSocket over it; plain or TLS.
+import Primitives
 import COpenSSL
 import Glibc
 

@@ -1,6 +1,5 @@
+import Primitives
 import Testing
-
-@testable import Gateway
 
 @Suite struct JSONTests {
     @Test(arguments: [
@@ -31,41 +30,11 @@ import Testing
     /// Seeded garbage: whatever comes, an answer and no trap.
     @Test func survivesMutations() throws {
         let source = Array(#"{"type":"publish","track_id":"cam-\u00e9","list":[1,-2.5e3,true,null],"nested":{"a":{"b":"c"}}}"#.utf8)
-        var random = SplitMixForTests(state: 42)
+        var random = SplitMix64(seed: 42)
         for _ in 0..<20_000 {
             var bytes = source
             for _ in 0..<Int.random(in: 1...4, using: &random) { bytes[Int.random(in: 0..<bytes.count, using: &random)] = UInt8.random(in: 0...255, using: &random) }
             if let value = try? JSONParser.parse(bytes) { #expect(try JSONParser.parse(value.bytes).bytes == value.bytes) }
-            _ = try? ClientMessageCodec.decode(bytes)
         }
-    }
-}
-
-struct SplitMixForTests: RandomNumberGenerator {
-    var state: UInt64
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
-}
-
-@Suite struct FieldTests {
-    enum Colour: String { case red, green }
-    @Test func readsOrSaysWhatToSend() throws {
-        let object = try #require(try JSONParser.parse(#"{"name":"Ada","age":36,"tags":["a"],"colour":"red","on":false,"none":null}"#).object)
-        #expect(try Field.string("name", 1...3).value(in: object) == "Ada")
-        #expect(try Field.integer("age", 0...40).value(in: object) == 36)
-        #expect(try Field.strings("tags", count: 1...2, each: 1...1).value(in: object) == ["a"])
-        #expect(try Field<Colour>.choice("colour", [.red, .green]).value(in: object) == .red)
-        #expect(try Field.boolean("on").value(in: object) == false)
-        #expect(try Field.string("none", 1...3, required: false).optional(in: object) == nil)
-        #expect(throws: FieldError.missing("none")) { try Field.string("none", 1...3).value(in: object) }
-        #expect(throws: FieldError.wrong("name", expected: "a string of 1 to 2 characters without control characters")) { try Field.string("name", 1...2).value(in: object) }
-        #expect(throws: FieldError.wrong("age", expected: "a whole number from 0 to 9")) { try Field.integer("age", 0...9).value(in: object) }
-        #expect(throws: FieldError.wrong("colour", expected: "one of green")) { try Field<Colour>.choice("colour", [.green]).value(in: object) }
-        #expect("\(FieldError.wrong("on", expected: "true or false"))" == "`on` must be true or false")
     }
 }

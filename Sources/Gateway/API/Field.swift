@@ -1,4 +1,5 @@
 // One named member of a JSON object: its rule, its reading and its JSON Schema in one place.
+package import Primitives
 
 /// Why a member could not be read. The text names the member and says what to send.
 package enum FieldError: Error, Equatable, Sendable, CustomStringConvertible {

@@ -91,6 +91,8 @@ package struct TopologyNode: Sendable, Equatable {
 
     package var isLoopback: Bool { host == "localhost" || SocketAddress(host: host, port: 0)?.isLoopback == true }
     package var hostInURL: String { host.contains(":") ? "[\(host)]" : host }
+    /// Where other nodes, and operators, dial this one's links.
+    package var linkAddress: SocketAddress? { SocketAddress(host: host == "localhost" ? "127.0.0.1" : host, port: clusterPort) }
     /// The address to listen on, where it is numeric.
     package func listenAddress(port: UInt16) -> SocketAddress? {
         SocketAddress(host: bind ?? (host == "localhost" ? "127.0.0.1" : host), port: port)

@@ -20,16 +20,16 @@ package struct TopologyError: Error, Equatable, Sendable, CustomStringConvertibl
 }
 
 /// Finds the word someone meant.
-enum Suggestion {
+package enum Suggestion {
     /// The one of `words` nearest to `word`, when it is near enough to be a slip.
-    static func nearest(to word: String, among words: [String]) -> String? {
+    package static func nearest(to word: String, among words: [String]) -> String? {
         let best = words.map { (distance: distance(word, $0), word: $0) }.min { ($0.distance, $0.word) < ($1.distance, $1.word) }
         guard let best, best.distance <= max(2, word.count / 3) else { return nil }
         return best.word
     }
 
     /// Insertions, deletions, substitutions and swaps of neighbours (optimal string alignment).
-    static func distance(_ a: String, _ b: String) -> Int {
+    package static func distance(_ a: String, _ b: String) -> Int {
         let a = Array(a.lowercased().utf8.prefix(64)), b = Array(b.lowercased().utf8.prefix(64))
         guard !a.isEmpty, !b.isEmpty else { return max(a.count, b.count) }
         var previous: [Int] = [], row = Array(0...b.count)

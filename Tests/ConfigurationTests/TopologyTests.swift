@@ -1,5 +1,5 @@
 import Glibc
-import Node
+import Configuration
 import Primitives
 import Testing
 
