@@ -29,6 +29,7 @@ let package = Package(
     products: [
         .executable(name: "troupe", targets: ["Node"]),
         .executable(name: "troupe-media", targets: ["MediaWorker"]),
+        .executable(name: "troupectl", targets: ["Operator"]),
         .executable(name: "troupe-load", targets: ["LoadClient"]),
         .executable(name: "troupe-simulate", targets: ["Simulate"]),
     ],
@@ -54,6 +55,7 @@ let package = Package(
         // Executables
         executable("Node", ["Configuration", "Gateway", "Conference", "Contracts", "Cluster", "Store", "ObjectStorage", "Transport", "Forwarding", "WebRTC", "Capture", "EventLoop", "Primitives", "COpenSSL", "CShims"]),
         executable("MediaWorker", ["Rendering", "Capture", "Primitives"]),
+        executable("Operator", ["Contracts", "Cluster", "Configuration", "EventLoop", "Primitives"]),
         executable("LoadClient", ["WebRTC", "Transport", "Forwarding", "RTP", "EventLoop", "Primitives", "CWebSockets"]),
         // Whole clusters in virtual time: docs/decisions/0025-simulation.md
         library("Simulation", ["Conference", "Contracts", "Cluster", "Transport", "Forwarding", "WebRTC", "RTP", "EventLoop", "Primitives", "CShims"]),
@@ -86,7 +88,8 @@ let package = Package(
         tests("Gateway", ["Gateway", "Conference", "Contracts", "EventLoop", "Primitives", "COpenSSL"]),
         tests("Rendering", ["Rendering", "MediaWorker", "Capture", "RTP", "Primitives"]),
         tests("Configuration", ["Configuration", "Primitives"]),
-        tests("Node", ["Node", "Configuration", "Primitives"]),
+        tests("Operator", ["Operator", "Node", "Contracts", "Cluster", "Configuration", "EventLoop", "Primitives"]),
+        tests("Node", ["Node", "Configuration", "Conference", "Contracts", "Cluster", "Transport", "WebRTC", "EventLoop", "Primitives"]),
         tests("LoadClient", ["LoadClient", "RTP", "WebRTC", "Primitives"]),
         tests("Simulation", ["Simulation", "Simulate", "Cluster", "EventLoop", "Primitives"]),
         tests("Architecture", []),

@@ -34,7 +34,17 @@ extension ClusterSystem {
         try await loop.withDeadline(Limits.storeCall) { [leases] in try await leases.setPin(kind: kind, key: key, to: nil) }
     }
 
+    /// Where an operator says it belongs; nil where nobody does.
+    package func pinned(kind: String, key: String) async throws -> NodeName? {
+        try await loop.withDeadline(Limits.storeCall) { [leases] in try await leases.pin(kind: kind, key: key) }
+    }
+
     // MARK: Plans
+
+    /// How this node uses its capacity, with the first page of its actors; all of them are in `claims`.
+    package func load() async -> NodeLoad {
+        (try? await onLoop { [self] in virtuals.load(after: nil) }) ?? NodeLoad(used: 0, reserved: 0, capacity: 0, actors: [], isLast: true)
+    }
 
     /// How every node that answers uses its capacity; nodes that do not are missing.
     package func loads() async -> [NodeName: NodeLoad] {

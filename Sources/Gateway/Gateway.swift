@@ -26,8 +26,8 @@ package final class Gateway: @unchecked Sendable {
     private var hasStarted = false
 
     package init(
-        configuration: GatewayConfiguration, loop: UVLoop, service: any ConferenceService, store: any RoomStore, random: any RandomSource = SystemRandom(),
-        hooks: GatewayHooks = GatewayHooks()
+        configuration: GatewayConfiguration, loop: UVLoop, service: any ConferenceService, operations: any OperationsService, store: any RoomStore,
+        random: any RandomSource = SystemRandom(), hooks: GatewayHooks = GatewayHooks()
     ) throws(GatewayError) {
         let keys = try APIKeyring(configuration.keys)
         try Self.check(configuration)
@@ -44,7 +44,7 @@ package final class Gateway: @unchecked Sendable {
         let media = configuration.mediaDirectory.map { StoredFiles(root: $0) }
         let sessions = SessionRoutes(service: service, authenticator: authenticator, iceServers: configuration.iceServers)
         let recordings = RecordingRoutes(service: service, signature: signature, files: media.map { ($0, disk) })
-        var all = sessions.routes + recordings.routes + NodeRoutes(configuration: configuration, hooks: hooks).routes
+        var all = sessions.routes + recordings.routes + AdminRoutes(operations: operations, loop: loop).routes + NodeRoutes(configuration: configuration, hooks: hooks).routes
         if let media { all += MediaRoutes(signature: signature, files: media, disk: disk).routes }
         all.append(Self.openAPI(describing: all, version: configuration.version))
         routes = RouteTable(all)

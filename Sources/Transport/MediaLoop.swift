@@ -203,6 +203,13 @@ package final class MediaLoop: @unchecked Sendable {
         await withCheckedContinuation { continuation in loop.run { continuation.resume(returning: self.count.pointee) } }
     }
 
+    /// Of the routers there are: publishers' packets that arrived, and those given up after every request for them. From any task.
+    package func routed() async -> (received: UInt64, lost: UInt64) {
+        await withCheckedContinuation { continuation in
+            loop.run { continuation.resume(returning: self.routers.values.reduce((0, 0)) { ($0.0 &+ $1.core.counters.rtpIn, $0.1 &+ $1.core.counters.unrecovered) }) }
+        }
+    }
+
     /// The slot of a transport in use.
     func slot(_ index: TransportIndex) -> UnsafeMutablePointer<TransportSlot>? {
         guard index >= 0, index < slotsUsed, slots[Int(index)].kind != .free else { return nil }

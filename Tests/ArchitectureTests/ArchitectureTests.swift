@@ -21,6 +21,7 @@ let importTable: [String: Set<String>] = [
     "Node": ["Configuration", "Gateway", "Conference", "Contracts", "Cluster", "Store", "ObjectStorage", "Transport", "Forwarding", "WebRTC", "RTP", "Capture", "EventLoop", "Primitives", "COpenSSL", "CShims"],
     "Simulation": ["Conference", "Contracts", "Cluster", "Transport", "Forwarding", "WebRTC", "RTP", "EventLoop", "Primitives", "CShims"],
     "Simulate": ["Simulation", "Cluster"],
+    "Operator": ["Contracts", "Cluster", "Configuration", "EventLoop", "Primitives"],
     "MediaWorker": ["Rendering", "Capture", "Primitives", "CShims"],
     "LoadClient": ["WebRTC", "Transport", "Forwarding", "RTP", "EventLoop", "Primitives", "CWebSockets", "COpenSSL", "CShims", "CLibuv"],
 ]

@@ -26,7 +26,7 @@ def main():
         work = cluster.folder / "reader"
         work.mkdir()
         (work / "Topology").symlink_to(ROOT / "Topology")
-        environment = {**os.environ, "NODE": cluster["n1"].url, "CA": str(cluster.folder / "ca" / "ca.pem"), "PATH": f"{BUILD}:{os.environ['PATH']}"}
+        environment = {**os.environ, "NODE": cluster["n1"].url, "CA": str(cluster.folder / "ca" / "ca.pem"), "TOPOLOGY": str(cluster.topology), "PATH": f"{BUILD}:{os.environ['PATH']}"}
         for document in documents():
             links_lead_somewhere(document)
             for snippet in SNIPPET.findall(document.read_text()):

@@ -8,7 +8,7 @@ import Testing
 @Suite struct OpenAPITests {
     static func gateway() throws -> Gateway {
         let configuration = GatewayConfiguration(node: "north", bind: SocketAddress(host: "127.0.0.1", port: 0)!, keys: [TestGateway.key], mediaDirectory: "/tmp")
-        return try Gateway(configuration: configuration, loop: try UVLoop(name: "unused"), service: TestConference(), store: TestRoomStore())
+        return try Gateway(configuration: configuration, loop: try UVLoop(name: "unused"), service: TestConference(), operations: TestOperations(), store: TestRoomStore())
     }
     /// Every endpoint of API.md that exists so far, and nothing undescribed.
     @Test func describesEveryRoute() throws {
@@ -18,6 +18,9 @@ import Testing
         let expected: [String: [String]] = [
             "/api/v1/sessions/create": ["post"], "/api/v1/sessions/{id}": ["get", "delete"], "/api/v1/sessions/{id}/join": ["post"], "/api/v1/rooms/{id}/participants/{pid}/mute": ["post"],
             "/api/v1/rooms/{id}/participants/{pid}/remove": ["post"], "/recording/start": ["post"], "/recording/stop": ["post"], "/recording/{id}": ["get", "delete"], "/api/recordings": ["get"],
+            "/admin/v1/nodes": ["get"], "/admin/v1/top": ["get"], "/admin/v1/rooms": ["get"], "/admin/v1/rooms/{id}": ["get"], "/admin/v1/recordings": ["get"], "/admin/v1/jobs": ["get"],
+            "/admin/v1/events": ["get"], "/admin/v1/rebalance": ["get", "post"], "/admin/v1/rooms/{id}/move": ["post"], "/admin/v1/rooms/{id}/pin": ["post", "delete"],
+            "/admin/v1/nodes/{name}/drain": ["post"], "/admin/v1/nodes/{name}/undrain": ["post"],
             "/api/v1/node": ["get"], "/healthz": ["get"], "/readyz": ["get"], "/metrics": ["get"], "/media/{path}": ["get"], "/openapi.json": ["get"],
         ]
         let paths = try #require(document["paths"]?.object)

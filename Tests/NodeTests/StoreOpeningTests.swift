@@ -1,3 +1,4 @@
+import Configuration
 import Glibc
 @testable import Node
 import Testing

@@ -87,6 +87,13 @@ package final class Edge: @unchecked Sendable {
 
     package var participantCount: Int { participants.values.reduce(0) { $0 + $1.count } }
     package var roomCount: Int { routers.count }
+    /// Room actors of this node, by id, after `last`.
+    func hosted(after last: RoomID?) -> [Room] {
+        precondition(loop.isCurrent)
+        return rooms.filter { room in last.map { room.key > $0 } ?? true }.sorted { $0.key < $1.key }.map(\.value)
+    }
+    package var hostedCount: Int { rooms.count }
+    package var recordingCount: Int { recordings.values.reduce(0) { $0 + $1.count } }
 
     func note(_ now: EventLog.Counters, since before: EventLog.Counters) { logCounters.add(now, since: before) }
     /// Waits until the store has every event of the rooms hosted here, at most `limit`. - Returns: rooms of which it has not.

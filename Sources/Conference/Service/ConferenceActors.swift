@@ -17,7 +17,7 @@ package enum ConferenceActors {
         let system = context.system
         system.register(error: ServiceError.self)
         system.register(error: StoreError.self)
-        system.virtual(Room.kind, roles: ["room"]) { key, claim, _ in
+        system.virtual(Room.kind, roles: ["room"], move: moving(context)) { key, claim, _ in
             try await Room.activate(key: key, claim: claim, context: context)
         } lost: { _, actor in
             await (actor as? Room)?.local { $0.claimLost() }
@@ -28,6 +28,17 @@ package enum ConferenceActors {
         } lost: { _, actor in
             await (actor as? Recording)?.local { await $0.claimLost() }
         }
+    }
+
+    private static func moving(_ context: ConferenceContext) -> VirtualMove {
+        VirtualMove(
+            snapshot: { _, actor in
+                guard let room = actor as? Room else { return [] }
+                return try await room.local { try $0.prepareMove() }
+            },
+            activate: { _, claim, _, snapshot in try await Room.activate(from: snapshot, claim: claim, context: context) },
+            kept: { _, actor in await (actor as? Room)?.local { $0.stay() } },
+            left: { _, actor, _ in await (actor as? Room)?.local { $0.left() } })
     }
 
     /// Finishes, unasked, the recordings an earlier life of this node left open. Tried again while the store or the claim is not settled.

@@ -113,13 +113,21 @@ final class Dispatcher: @unchecked Sendable {
     private func prepare(_ route: Route, _ request: HTTPRequest, _ parameters: [String: String], _ requestID: String, _ base: String) throws -> RouteCall {
         var caller = Caller()
         if case .open = route.access {} else { caller = try authenticator.caller(authorization: request.headers["authorization"], now: loop.wall) }
-        if case .bearer = route.access, request.headers["authorization"] == nil {
-            throw Failure(401, "token_required", "send the token `create` or `join` gave as `Authorization: Bearer …`")
-        }
+        try require(route.access, caller, hasToken: request.headers["authorization"] != nil)
         for query in route.query where query.isRequired && request.query(query.name) == nil {
             throw Failure(400, "malformed", "the query parameter `\(query.name)` is missing")
         }
         return RouteCall(request: request, parameters: parameters, caller: caller, requestID: requestID, now: loop.wall, body: try body(route, request), base: base)
+    }
+    private func require(_ access: Route.Access, _ caller: Caller, hasToken: Bool) throws(Failure) {
+        switch access {
+        case .open, .visitor: break
+        case .bearer:
+            guard hasToken else { throw Failure(401, "token_required", "send the token `create` or `join` gave as `Authorization: Bearer …`") }
+        case .administrator:
+            guard hasToken else { throw Failure(401, "token_required", "send a token with `roomAdmin`, minted with an API key, as `Authorization: Bearer …`") }
+            guard caller.canAdmin, caller.room == nil else { throw Failure(403, "admin_only", "this takes a token with `roomAdmin` and without a `room`: a host administers one room") }
+        }
     }
     /// Unknown members are ignored; known ones must be right. Whatever the content type says, the body is JSON.
     private func body(_ route: Route, _ request: HTTPRequest) throws -> JSONObject {

@@ -37,6 +37,8 @@ package struct HTTPResponse: Sendable {
         case bytes([UInt8])
         /// A part of an open file, read while it is sent.
         case file(OpenFile, Range<Int64>)
+        /// Pieces asked for one after another, each when the last has left; nil ends the body and the connection. Called on the loop.
+        case live(@Sendable () async -> [UInt8]?)
     }
     package var status: Int
     package var headers: [(name: String, value: String)]
@@ -47,16 +49,24 @@ package struct HTTPResponse: Sendable {
     package init(status: Int, headers: [(name: String, value: String)] = [], body: [UInt8] = []) {
         self.status = status; self.headers = headers; self.body = .bytes(body)
     }
+    /// A body of unknown length.
+    package init(status: Int, headers: [(name: String, value: String)], live: @escaping @Sendable () async -> [UInt8]?) {
+        self.status = status; self.headers = headers
+        body = .live(live)
+        closesConnection = true
+    }
     package static func json(_ value: JSON, status: Int = 200) -> HTTPResponse {
         HTTPResponse(status: status, headers: [("Content-Type", "application/json"), ("Cache-Control", "no-store")], body: value.bytes)
     }
     package static func text(_ value: String, status: Int = 200) -> HTTPResponse {
         HTTPResponse(status: status, headers: [("Content-Type", "text/plain; version=0.0.4; charset=utf-8"), ("Cache-Control", "no-store")], body: Array(value.utf8))
     }
-    package var length: Int64 {
+    /// Nil where only its end will tell (RFC 9112 section 6.3).
+    package var length: Int64? {
         switch body {
         case .bytes(let bytes): Int64(bytes.count)
         case .file(_, let range): range.upperBound - range.lowerBound
+        case .live: nil
         }
     }
     package mutating func set(_ name: String, _ value: String) {
@@ -69,7 +79,7 @@ package struct HTTPResponse: Sendable {
     package func head(date: WallTime) -> [UInt8] {
         var text = "HTTP/1.1 \(status) \(Self.reason(status))\r\nDate: \(HTTPDate.format(date))\r\nServer: troupe\r\n"
         for header in headers { text += "\(header.name): \(Self.clean(header.value))\r\n" }
-        if status != 204 && status != 304 { text += "Content-Length: \(length)\r\n" }
+        if status != 204 && status != 304, let length { text += "Content-Length: \(length)\r\n" }
         if closesConnection { text += "Connection: close\r\n" }
         return Array((text + "\r\n").utf8)
     }

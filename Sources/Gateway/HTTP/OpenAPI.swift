@@ -36,7 +36,7 @@ package enum OpenAPI {
         switch route.access {
         case .open: break
         case .visitor: members.append(("security", [["token": []], [:]]))
-        case .bearer: members.append(("security", [["token": []]]))
+        case .bearer, .administrator: members.append(("security", [["token": []]]))
         }
         return .compact(members)
     }
@@ -65,7 +65,11 @@ package enum OpenAPI {
                 ("description", .string(answer.description)), ("content", answer.schema.map { ["application/json": ["schema": $0]] }),
             ])
         }
-        let common = route.access == .open ? [400, 500] : [400, 401, 429, 500, 503]
+        let common = switch route.access {
+        case .open: [400, 500]
+        case .visitor, .bearer: [400, 401, 429, 500, 503]
+        case .administrator: [400, 401, 403, 429, 500, 503]
+        }
         for status in Set(common + route.failures).sorted() {
             out[String(status)] = [
                 "description": .string(HTTPResponse.reason(status)),

@@ -27,6 +27,8 @@ package struct Route: Sendable {
         case visitor
         /// 401 without a token.
         case bearer
+        /// 401 without a token, 403 with one that is not `roomAdmin` of every room.
+        case administrator
     }
     package struct Answer: Sendable {
         package let status: Int

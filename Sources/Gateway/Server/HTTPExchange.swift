@@ -31,11 +31,12 @@ final class HTTPExchange: @unchecked Sendable {
     private(set) var status = 0
     private var sent: Int64 = 0
 
-    // The answer: what stands in memory, then what is still in the file.
+    // The answer: what stands in memory, then what is still in the file or yet to happen.
     private var ready: ArraySlice<UInt8> = []
     private var file: OpenFile?
     private var fileRange: Range<Int64> = 0..<0
     private var isReading = false
+    private var live: (@Sendable () async -> [UInt8]?)?
 
     init(_ request: HTTPRequest, wsi: OpaquePointer, server: WebServer) {
         self.request = request
@@ -138,11 +139,12 @@ final class HTTPExchange: @unchecked Sendable {
             case .file(let open, let range):
                 file = open
                 fileRange = range
+            case .live(let next): live = next
             }
         }
         ready = bytes[...]
         arm(server.limits.stalledWrite)
-        readOn()
+        if live == nil { readOn() }
         if !isReading { pump() }
     }
     /// Writes what is ready until the socket is full. Reading from the connection is held meanwhile; see `awaitWritable`.
@@ -151,7 +153,7 @@ final class HTTPExchange: @unchecked Sendable {
         while !ready.isEmpty, lws_partial_buffered(wsi) == 0 {
             let piece = ready.prefix(Limits.pieceBytes)
             ready = ready.dropFirst(piece.count)
-            guard WebServer.write(wsi, piece, ready.isEmpty && fileRange.isEmpty && !isReading ? LWS_WRITE_HTTP_FINAL : LWS_WRITE_HTTP) else { return kill() }
+            guard WebServer.write(wsi, piece, ready.isEmpty && fileRange.isEmpty && !isReading && live == nil ? LWS_WRITE_HTTP_FINAL : LWS_WRITE_HTTP) else { return kill() }
             sent += Int64(piece.count)
             arm(server.limits.stalledWrite)
         }
@@ -193,8 +195,23 @@ final class HTTPExchange: @unchecked Sendable {
         pump()
         return 0
     }
+    /// Waits for the next piece of a live body; meanwhile nothing is written that could stall.
+    private func waitOn(_ next: @escaping @Sendable () async -> [UInt8]?) {
+        guard !isReading else { return }
+        isReading = true
+        disarm()
+        task = server.loop.spawn { [self] in
+            let piece = await next()
+            isReading = false
+            guard phase == .sending, wsi != nil else { return }
+            if piece == nil { live = nil }
+            ready = (piece ?? [])[...]
+            pump()
+        }
+    }
     /// Fetches the next piece of the file while the socket drains.
     private func readOn() {
+        if let live { return waitOn(live) }
         guard !isReading, let file, !fileRange.isEmpty else { return }
         isReading = true
         let offset = fileRange.lowerBound
@@ -239,6 +256,7 @@ final class HTTPExchange: @unchecked Sendable {
         wsi = nil
         disarm()
         file = nil
+        live = nil
         ready = []
     }
     /// Called when the client went away first: its handler is told to stop.

@@ -62,24 +62,9 @@ package enum ServerMessageCodec {
 
 /// The parts that signalling and HTTP answers share.
 package enum Wire {
-    static func participant(_ info: ParticipantInfo) -> JSON {
-        .compact([
-            ("id", .string(info.id.rawValue)), ("name", .string(info.name)), ("role", .string(info.role.rawValue)),
-            ("node", .string(info.node.rawValue)), ("joined_at", .string(info.joinedAt.rfc3339)), ("metadata", .text(info.metadata)),
-        ])
-    }
-    static func publication(_ info: PublicationInfo) -> JSON {
-        [
-            "track_id": .string(info.trackID.rawValue), "participant_id": .string(info.participantID.rawValue), "kind": .string(info.kind.rawValue),
-            "source": .string(info.source.rawValue), "codec": .string(info.codec), "muted": .bool(info.muted),
-        ]
-    }
-    static func recording(_ status: RecordingStatus) -> JSON {
-        .compact([
-            ("recording_id", .string(status.recordingID.rawValue)), ("room_id", .string(status.roomID.rawValue)), ("state", .string(status.state.rawValue)),
-            ("reason", .text(status.reason)), ("duration", .real(status.duration)), ("size", .int(status.size)), ("output_path", .text(status.outputPath)),
-        ])
-    }
+    static func participant(_ info: ParticipantInfo) -> JSON { info.json }
+    static func publication(_ info: PublicationInfo) -> JSON { info.json }
+    static func recording(_ status: RecordingStatus) -> JSON { status.json }
     /// `recording_status`: the record under `recording`, and beside it the names older front ends read (API.md, Recording, events).
     static func recordingEvent(_ status: RecordingStatus) -> [(String, JSON?)] {
         [

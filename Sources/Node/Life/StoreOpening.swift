@@ -1,4 +1,5 @@
 // From the store a topology names to the store a node uses.
+internal import Configuration
 internal import Contracts
 internal import Store
 

@@ -61,13 +61,13 @@ package enum ProcessMetrics {
         metrics.add("troupe_build_info", .gauge, "The release this node runs.", [.init(["version": version], 1)])
     }
 
-    private static func residentBytes() -> Int {
+    static func residentBytes() -> Int64 {
         guard let file = fopen("/proc/self/statm", "r") else { return 0 }
         defer { fclose(file) }
         var line = [CChar](repeating: 0, count: 128)
         guard fgets(&line, Int32(line.count), file) != nil else { return 0 }
         let fields = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self).split(separator: " ")
-        return fields.count > 1 ? (Int(fields[1]) ?? 0) * Int(sysconf(Int32(_SC_PAGESIZE))) : 0
+        return fields.count > 1 ? (Int64(fields[1]) ?? 0) * Int64(sysconf(Int32(_SC_PAGESIZE))) : 0
     }
     private static func openDescriptors() -> Int {
         guard let folder = opendir("/proc/self/fd") else { return 0 }

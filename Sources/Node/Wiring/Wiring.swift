@@ -43,13 +43,18 @@ package enum Wiring {
         try await system.start()
         try environment.control.onSignal(SIGHUP) { reloadCertificates(environment, system) }
         let metrics = NodeMetrics(environment: environment, system: system, edge: edge, media: media, planes: planes, recorder: recorder)
+        let sampler = NodeSampler(name: environment.node.name, loop: environment.control, media: media)
+        let operations = ClusterOperations(
+            context: context, events: environment.store, process: .init(version: Release.version, startedAt: environment.startedAt, sample: { sampler.sample }))
+        Operations.provide(operations, in: system)
+        sampler.start()
         let gateway = try Gateway(
-            configuration: GatewayConfiguration(environment), loop: environment.control, service: LocalConference(context: context), store: environment.store,
-            random: environment.random, hooks: metrics.hooks)
+            configuration: GatewayConfiguration(environment), loop: environment.control, service: LocalConference(context: context), operations: operations,
+            store: environment.store, random: environment.random, hooks: metrics.hooks)
         metrics.gateway = gateway
         try await gateway.start()
         if recorder != nil { ConferenceActors.wakeUnfinished(context) }
-        return RunningNode(context: context, media: media, recorder: recorder, gateway: gateway)
+        return RunningNode(context: context, operations: operations, sampler: sampler, media: media, recorder: recorder, gateway: gateway)
     }
 
     private static func cluster(_ environment: NodeEnvironment) throws -> ClusterConfiguration {
@@ -106,20 +111,24 @@ private final class RunningNode: NodeService {
         static let lastEvents = Duration.seconds(2)
     }
     private let context: ConferenceContext
+    private let operations: ClusterOperations
+    private let sampler: NodeSampler
     private let media: [MediaLoop]
     private let recorder: Recorder?
     private let gateway: Gateway
 
-    init(context: ConferenceContext, media: [MediaLoop], recorder: Recorder?, gateway: Gateway) {
-        self.context = context; self.media = media; self.recorder = recorder; self.gateway = gateway
+    init(context: ConferenceContext, operations: ClusterOperations, sampler: NodeSampler, media: [MediaLoop], recorder: Recorder?, gateway: Gateway) {
+        self.context = context; self.operations = operations; self.sampler = sampler; self.media = media; self.recorder = recorder; self.gateway = gateway
     }
     func drain(within deadline: Duration) async {
-        let progress = await context.drainEdge(within: deadline)
+        let report = await operations.draining.run(within: deadline)
         context.log(.info, "drained", [
-            "clients": "\(progress.clients)", "moved": "\(progress.moved)", "left": "\(progress.left)", "cut": "\(progress.cut)", "cut_unaware": "\(progress.cutUnaware)",
+            "state": report.state.rawValue, "actors": "\(report.actors)", "actors_left": "\(report.actorsLeft)", "clients": "\(report.clients)", "moved": "\(report.moved)",
+            "left": "\(report.left)", "cut": "\(report.cut)",
         ])
     }
     func stop() async {
+        sampler.stop()
         await context.edge.shutdown()
         await gateway.stop()
         let unwritten = await context.edge.settleLogs(within: Limits.lastEvents)

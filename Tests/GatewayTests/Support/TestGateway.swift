@@ -83,6 +83,7 @@ final class TestGateway {
     let loop: UVLoop
     let gateway: Gateway
     let conference: TestConference
+    let operations = TestOperations()
     let store: TestRoomStore
     let log = LogSink()
     let port: UInt16
@@ -104,7 +105,7 @@ final class TestGateway {
         let sink = log
         let metrics = MetricsBox()
         let gateway = try Gateway(
-            configuration: configuration, loop: loop, service: conference, store: store, random: SeededRandom(seed: 7),
+            configuration: configuration, loop: loop, service: conference, operations: operations, store: store, random: SeededRandom(seed: 7),
             hooks: GatewayHooks(ready: { ready }, metrics: { metrics.text() }, log: { line in sink.lines.withLock { $0.append(line) } }))
         self.gateway = gateway
         metrics.gateway.withLock { $0 = gateway }
