@@ -40,6 +40,7 @@ def main():
         took = time.monotonic() - went
         assert status == 0, (status, cluster["n2"].tail())
         drained = next(json.loads(line) for line in cluster["n2"].log.read_text().splitlines() if '"drained"' in line)
+        assert drained["state"] == "drained" and drained["actors_left"] == drained["cut"] == drained["cut_unaware"] == "0" and drained["moved"] == "3", drained
         ada.wait_receiving()
         ben.wait_receiving()
         after = _handover.data(ada)

@@ -44,7 +44,10 @@ import Testing
                 try gateway.token(), try gateway.token { $0.roomAdmin = true; $0.room = "R_1" }, try gateway.token { $0.roomList = true; $0.roomCreate = true; $0.roomRecord = true },
             ]
             for route in routes {
-                guard case .administrator = route.access else { return Issue.record("\(route.template) is open") }
+                guard case .administrator = route.access else {
+                    Issue.record("\(route.template) is open")
+                    continue
+                }
                 let path = "\(route.template)".replacing("{id}", with: "R_1").replacing("{name}", with: "n1"), body = route.method == .get ? nil : "{}"
                 #expect(try client.request(route.method.rawValue, path, body: body).status == 401, "\(path)")
                 #expect(try client.request(route.method.rawValue, path, headers: ["Authorization": "Bearer a.b.c"], body: body).status == 401, "\(path)")

@@ -55,7 +55,7 @@ import Testing
         #expect(OrderViews.rebalance(RebalanceReport(state: .planned, moves: [move], planned: 1), terminal: nil) == """
             #  WHAT      FROM  TO  COST  REASON
             1  room R_1  n1    n2     2  overloaded
-            1 moves; nothing was moved: `troupectl rebalance` makes them
+            1 move; nothing was moved: `troupectl rebalance` makes them
 
             """)
     }

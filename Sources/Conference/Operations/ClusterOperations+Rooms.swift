@@ -78,10 +78,10 @@ extension ClusterOperations {
     package func events(_ query: EventQuery) async throws -> EventFeed {
         do {
             guard let room = query.room else {
-                let page = try await eventStore.globalEvents(since: query.since, limit: query.rows)
+                let page = try await context.events.globalEvents(since: query.since, limit: query.rows)
                 return EventFeed(events: page.entries.map { EventEntry($0.event, of: $0.room, position: $0.position) }, cursor: page.cursor, isCut: page.isCut)
             }
-            let page = try await eventStore.events(room: room, since: query.since, limit: query.rows)
+            let page = try await context.events.events(room: room, since: query.since, limit: query.rows)
             return EventFeed(events: page.events.map { EventEntry($0, of: room) }, cursor: page.events.last?.sequence ?? query.since, isCut: page.isCut)
         } catch { throw ServiceError(reporting: error) }
     }

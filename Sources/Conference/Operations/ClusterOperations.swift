@@ -32,15 +32,13 @@ package final class ClusterOperations: OperationsService {
 
     let context: ConferenceContext
     let process: Process
-    let eventStore: any EventStore
     let plans = PlanDesk()
     package let draining: NodeDrain
     var system: ClusterSystem { context.system }
     var here: NodeName { context.system.node }
 
-    package init(context: ConferenceContext, events: any EventStore, process: Process) {
+    package init(context: ConferenceContext, process: Process) {
         self.context = context
-        eventStore = events
         self.process = process
         draining = NodeDrain(context: context)
     }

@@ -15,6 +15,9 @@ package final class NodeDrain: @unchecked Sendable {
         package static let look = Duration.milliseconds(100)
         /// Between two plans where the last one moved nothing.
         package static let pause = Duration.milliseconds(500)
+        /// Moves begun in one second, and under way at once: a node that has to go is in more of a hurry than one that is levelled.
+        package static let perSecond = 200
+        package static let atOnce = 8
     }
     private let context: ConferenceContext
     private var loop: any Loop { context.loop }
@@ -30,22 +33,25 @@ package final class NodeDrain: @unchecked Sendable {
 
     init(context: ConferenceContext) { self.context = context }
 
-    /// Begins to empty the node; does nothing where that was begun before.
+    /// Begins to empty the node, also where an earlier drain left something; does nothing while one goes on or when it is empty.
     /// - Returns: how far it is.
     @discardableResult
     package func begin(within limit: Duration) -> DrainReport {
         precondition(loop.isCurrent)
-        guard state == .none else { return report }
+        guard state == .none || state == .incomplete else { return report }
         state = .draining
         deadline = loop.now + limit
         round += 1
         failures = []
+        actorsAtFirst = 0
+        actorsLeft = 0
         edgeProgress = DrainProgress()
         context.system.setState(.draining)
         let round = round
         task = loop.spawn { [self] in
             async let actors: Void = moveActors(round)
-            edgeProgress = await context.drainEdge(within: limit)
+            let progress = await context.drainEdge(within: limit)
+            if round == self.round { edgeProgress = progress }
             await actors
             finish(round)
         }
@@ -81,7 +87,8 @@ package final class NodeDrain: @unchecked Sendable {
         report.told = progress.told
         report.moved = progress.moved
         report.left = progress.left
-        report.cut = progress.cut + progress.cutUnaware
+        report.cut = progress.cut
+        report.cutUnaware = progress.cutUnaware
         report.clientsLeft = context.edge.participantCount
         report.failures = failures
         return report
@@ -101,7 +108,7 @@ package final class NodeDrain: @unchecked Sendable {
             let made = await carryOutPlan(round)
             actorsLeft = await context.system.claims().count
             if made == 0, actorsLeft > 0 {
-                if Set(context.system.members().map(\.name)) == [context.system.node] {
+                guard context.system.members().contains(where: { $0.name != context.system.node && ($0.state.takesWork || $0.state == .suspect) }) else {
                     note("no other node is up")
                     return
                 }
@@ -118,7 +125,7 @@ package final class NodeDrain: @unchecked Sendable {
                 note("no other node has room for what is left")
                 return 0
             }
-            run = context.system.carryOut(plan)
+            run = context.system.carryOut(plan, perSecond: Limits.perSecond, atOnce: Limits.atOnce)
         } catch {
             note("\(error)")
             return 0

@@ -58,7 +58,8 @@ extension Edge {
         while let progress = draining?.progress, !progress.isDone, !sessions.isEmpty, loop.now < end {
             if progress != last { report?(progress) }
             last = progress
-            try? await loop.sleep(for: DrainLimits.look)
+            // Called off; another drain may have begun meanwhile.
+            do { try await loop.sleep(for: DrainLimits.look) } catch { return DrainProgress() }
         }
         guard draining != nil else { return DrainProgress() }
         for participant in sessions {

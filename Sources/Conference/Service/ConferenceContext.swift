@@ -38,9 +38,9 @@ package final class ConferenceContext: Sendable {
         }
         return (addresses[system.node].map { [$0] } ?? []) + others.map(\.value)
     }
-    /// Where a client of this node can go on without it: edges the cluster sees up, in the order of `nodes(for:)`.
+    /// Where a client of this node can go on without it: edges that take clients as far as the cluster sees, in the order of `nodes(for:)`.
     package func elsewhere(for participant: ParticipantID) -> [String] {
-        let up = Set(system.members().map(\.name)).subtracting([system.node])
+        let up = Set(system.members().filter { $0.state.takesWork || $0.state == .suspect }.map(\.name)).subtracting([system.node])
         let reachable = Set(addresses.filter { up.contains($0.key) }.values)
         return nodes(for: participant).filter(reachable.contains)
     }

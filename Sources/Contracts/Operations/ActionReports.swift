@@ -44,19 +44,20 @@ package struct DrainReport: Codable, Sendable, Equatable {
     /// Rooms and recordings: on the node at the beginning, still there.
     package var actors: Int
     package var actorsLeft: Int
-    /// Clients: at the beginning, told to move, gone to other nodes, gone by themselves, cut at the deadline, and among all
-    /// those still here.
+    /// Clients: at the beginning, told to move, gone to other nodes, gone by themselves, cut at the deadline although they know
+    /// `move`, cut because they do not, and among all those still here.
     package var clients: Int
     package var told: Int
     package var moved: Int
     package var left: Int
     package var cut: Int
+    package var cutUnaware: Int
     package var clientsLeft: Int
     /// What could not be moved, and why.
     package var failures: [String]
     package init(node: NodeName, state: State = .none) {
         self.node = node; self.state = state
-        actors = 0; actorsLeft = 0; clients = 0; told = 0; moved = 0; left = 0; cut = 0; clientsLeft = 0; failures = []
+        actors = 0; actorsLeft = 0; clients = 0; told = 0; moved = 0; left = 0; cut = 0; cutUnaware = 0; clientsLeft = 0; failures = []
     }
     package var isOver: Bool { state != .draining }
 }

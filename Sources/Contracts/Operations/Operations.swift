@@ -54,7 +54,7 @@ package distributed actor Operations {
     package distributed func move(_ room: RoomID, to node: NodeName) async throws -> MoveReport { try await work.move(room, to: node) }
     /// - Parameter node: nil takes the pin out.
     package distributed func pin(_ room: RoomID, to node: NodeName?) async throws -> PinReport { try await work.pin(room, to: node) }
-    /// Begins, or goes on with a new deadline; answers at once. How far it is stands in `nodes`.
+    /// Begins, also after one that left something behind; changes nothing while one goes on. Answers at once. How far it is stands in `nodes`.
     package distributed func drain(_ node: NodeName, seconds: Double) async throws -> DrainReport { try await work.drain(node, seconds: seconds) }
     package distributed func undrain(_ node: NodeName) async throws -> DrainReport { try await work.undrain(node) }
     package distributed func rebalance(_ order: RebalanceOrder, _ reach: Reach) async throws -> RebalanceReport { try await work.rebalance(order, reach) }

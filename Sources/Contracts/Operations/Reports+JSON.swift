@@ -280,6 +280,7 @@ extension DrainReport {
             $0.number("moved", moved)
             $0.number("left", left)
             $0.number("cut", cut)
+            $0.number("cut_unaware", cutUnaware)
             $0.number("clients_left", clientsLeft)
             $0.list("failures", failures.map { .string($0) })
         }

@@ -9,7 +9,7 @@ enum AdminSchemas {
     static let drain = Schema.object([
         ("node", Schema.string, true), ("state", Schema.choice(["none", "draining", "drained", "incomplete"]), true), ("seconds_left", Schema.number, false), ("actors", Schema.integer, true),
         ("actors_left", Schema.integer, true), ("clients", Schema.integer, true), ("told", Schema.integer, true), ("moved", Schema.integer, true), ("left", Schema.integer, true),
-        ("cut", Schema.integer, true), ("clients_left", Schema.integer, true), ("failures", Schema.array(Schema.string), true),
+        ("cut", Schema.integer, true), ("cut_unaware", Schema.integer, true), ("clients_left", Schema.integer, true), ("failures", Schema.array(Schema.string), true),
     ])
     private static let link = Schema.object([
         ("peer", Schema.string, true), ("rtt_ms", Schema.number, false), ("queue_bytes", Schema.integer, true), ("calls_in_flight", Schema.integer, true), ("clock_offset_ms", Schema.number, false),

@@ -32,6 +32,7 @@ package enum Wiring {
         ConferenceActors.register(context, recorder: recorder)
         system.observeNotices { log.info("cluster", ["notice": "\($0)"]) }
         system.observeMembers { event in
+            if let (member, state) = event.told { log.info("member", ["member": member.name.rawValue, "incarnation": "\(member.incarnation.rawValue)", "state": state]) }
             guard case .down(let member) = event else { return }
             environment.control.run { edge.nodeDown(member.name) }
         }
@@ -45,7 +46,7 @@ package enum Wiring {
         let metrics = NodeMetrics(environment: environment, system: system, edge: edge, media: media, planes: planes, recorder: recorder)
         let sampler = NodeSampler(name: environment.node.name, loop: environment.control, media: media)
         let operations = ClusterOperations(
-            context: context, events: environment.store, process: .init(version: Release.version, startedAt: environment.startedAt, sample: { sampler.sample }))
+            context: context, process: .init(version: Release.version, startedAt: environment.startedAt, sample: { sampler.sample }))
         Operations.provide(operations, in: system)
         sampler.start()
         let gateway = try Gateway(
@@ -97,6 +98,17 @@ extension TLSIdentity {
     }
 }
 
+extension MemberEvent {
+    /// What the log says of it: whom it is about, and what that node is now.
+    fileprivate var told: (Member, String)? {
+        switch self {
+        case .up(let member), .changed(let member): (member, "\(member.state)")
+        case .down(let member): (member, "down")
+        case .condemned: nil
+        }
+    }
+}
+
 extension Topology {
     /// Where clients reach each edge.
     var edgeAddresses: [NodeName: String] {
@@ -124,7 +136,7 @@ private final class RunningNode: NodeService {
         let report = await operations.draining.run(within: deadline)
         context.log(.info, "drained", [
             "state": report.state.rawValue, "actors": "\(report.actors)", "actors_left": "\(report.actorsLeft)", "clients": "\(report.clients)", "moved": "\(report.moved)",
-            "left": "\(report.left)", "cut": "\(report.cut)",
+            "left": "\(report.left)", "cut": "\(report.cut)", "cut_unaware": "\(report.cutUnaware)",
         ])
     }
     func stop() async {

@@ -71,7 +71,7 @@ enum CommandTable {
                 Option(name: "--wait", summary: "shows how far it is until it is over"),
             ],
             summary: "empties a node: no new work, rooms and clients go elsewhere",
-            details: "Ctrl-C ends the watching, not the drain. Repeating it while a drain goes on changes nothing."),
+            details: "Ctrl-C ends the watching, not the drain. Given again it changes nothing while a drain goes on, and goes on with what an earlier one left."),
         CommandDescription(name: "undrain", operands: [Operand(name: "NODE", kind: .node)], summary: "lets a node take work again"),
         CommandDescription(
             name: "rebalance",

@@ -21,8 +21,11 @@ enum OrderViews {
             return "\(report.node) is drained: \(report.actors) rooms and recordings moved, \(report.moved) clients moved, \(report.left) left; `troupectl undrain \(report.node)` lets it take work again\n"
         case .incomplete:
             let why = report.failures.map { "  \(DisplayText.safe($0))\n" }.joined()
-            return "\(report.node) is not empty: \(report.actorsLeft) of \(report.actors) rooms and recordings stay, \(report.cut) of \(report.clients) clients were cut off; `troupectl undrain \(report.node)` lets it take work again\n" + why
+            return "\(report.node) is not empty: \(report.actorsLeft) of \(report.actors) rooms and recordings stay, \(cutOff(report)); `troupectl undrain \(report.node)` lets it take work again\n" + why
         }
+    }
+    private static func cutOff(_ report: DrainReport) -> String {
+        "\(report.cut + report.cutUnaware) of \(report.clients) clients were cut off" + (report.cutUnaware > 0 ? ", \(report.cutUnaware) of them unable to move" : "")
     }
     /// One line, for a line that is drawn again and again.
     static func progress(_ report: DrainReport) -> String {
@@ -35,7 +38,7 @@ enum OrderViews {
         case .none: return "no plan is being carried out\n"
         case .planned:
             guard report.planned > 0 else { return "nothing to move: load follows capacity\n" }
-            return moves(report.moves, terminal) + "\(report.planned) moves; nothing was moved: `troupectl rebalance` makes them\n"
+            return moves(report.moves, terminal) + "\(report.planned) \(report.planned == 1 ? "move" : "moves"); nothing was moved: `troupectl rebalance` makes them\n"
         case .running, .stopped, .done:
             let node = report.node.map { " by \($0)" } ?? ""
             guard report.planned > 0 else { return "nothing to move: load follows capacity\n" }

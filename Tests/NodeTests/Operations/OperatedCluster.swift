@@ -61,15 +61,15 @@ final class OperatedNode: Sendable {
         let media = try MediaLoop(name: "media-\(configuration.name)", bind: local, pipeBind: local, certificate: certificate, random: random)
         let system = ClusterSystem(configuration: configuration, loop: loop, shards: [media.loop], network: UVNetwork(loop: loop), leases: leases, random: random)
         let edge = Edge(system: system, loop: loop, planes: [MediaPlane(media: media, index: 0, system: system, random: random)], certificate: certificate, random: random)
-        context = ConferenceContext(system: system, loop: loop, rooms: rows, recordings: rows, random: random, edge: edge, log: { _, _, _ in })
+        context = ConferenceContext(system: system, loop: loop, rooms: rows, recordings: rows, events: events, random: random, edge: edge, log: { _, _, _ in })
         ConferenceActors.register(context, recorder: nil)
         let name = configuration.name
-        operations = ClusterOperations(context: context, events: events, process: .init(version: "test", startedAt: loop.wall, sample: { NodeSample(name: name, state: "up") }))
+        operations = ClusterOperations(context: context, process: .init(version: "test", startedAt: loop.wall, sample: { NodeSample(name: name, state: "up") }))
         self.loop = loop
         self.media = media
         self.system = system
         loop.start()
-        media.loop.start()
+        media.uvLoop.start()
     }
     var name: NodeName { system.node }
     func start() async throws {
@@ -87,8 +87,8 @@ final class OperatedNode: Sendable {
         guard !isDead.exchange(true, ordering: .acquiringAndReleasing) else { return }
         loop.stop()
         loop.join()
-        media.loop.stop()
-        media.loop.join()
+        media.uvLoop.stop()
+        media.uvLoop.join()
     }
 }
 
