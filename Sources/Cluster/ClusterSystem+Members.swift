@@ -18,8 +18,6 @@ extension ClusterSystem {
     var me: Member { view.me }
     /// Who of the members has, by its own judgement, declared that incarnation down. Empty while nobody has.
     package func votesDown(_ node: NodeName, _ incarnation: Incarnation) -> Set<NodeName> { view.votesDown(node, incarnation) }
-    /// Whether more than half of `voters` are this node or members it does not suspect.
-    package func seesMajority(of voters: Set<NodeName>) -> Bool { view.seesMajority(of: voters) }
 
     /// Tells every member what this node does from now on: `.up`, `.draining` (takes no new work) or `.leaving`.
     package func setState(_ state: MemberState) {

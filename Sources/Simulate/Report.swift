@@ -1,7 +1,7 @@
 // A seed's result as one line between processes, and sums over many.
 import Simulation
 
-/// `seed scenario nodes hash items calls microseconds verdict kind=count,…|text`
+/// `seed scenario nodes hash items calls overlap microseconds verdict kind=count,…|text`
 struct SeedLine {
     var seed: UInt64
     var scenario: String
@@ -9,6 +9,8 @@ struct SeedLine {
     var hash: UInt64
     var items: UInt64
     var calls: Int
+    /// Milliseconds; see `SeedResult.overlap`.
+    var overlap: Int64
     var microseconds: Int64
     /// "ok", or the broken invariant.
     var verdict: String
@@ -17,6 +19,7 @@ struct SeedLine {
 
     init(_ result: SeedResult, microseconds: Int64) {
         seed = result.seed; scenario = result.scenario.rawValue; nodes = result.nodes; hash = result.hash; items = result.items; calls = result.calls
+        overlap = result.overlap / 1_000_000
         self.microseconds = microseconds
         verdict = result.violation?.invariant.rawValue ?? "ok"
         fired = result.fired
@@ -24,17 +27,17 @@ struct SeedLine {
     }
     var line: String {
         let counts = FaultKind.allCases.compactMap { kind in fired[kind].map { "\(kind.rawValue)=\($0)" } }.joined(separator: ",")
-        return "\(seed) \(scenario) \(nodes) \(hash) \(items) \(calls) \(microseconds) \(verdict) \(counts)|\(text.replacing("\n", with: " "))"
+        return "\(seed) \(scenario) \(nodes) \(hash) \(items) \(calls) \(overlap) \(microseconds) \(verdict) \(counts)|\(text.replacing("\n", with: " "))"
     }
     init?(_ line: Substring) {
         let halves = line.split(separator: "|", maxSplits: 1, omittingEmptySubsequences: false)
         let words = halves[0].split(separator: " ", omittingEmptySubsequences: false)
-        guard words.count == 9, halves.count == 2, let seed = UInt64(words[0]), let nodes = Int(words[2]), let hash = UInt64(words[3]), let items = UInt64(words[4]),
-              let calls = Int(words[5]), let microseconds = Int64(words[6]) else { return nil }
-        self.seed = seed; scenario = String(words[1]); self.nodes = nodes; self.hash = hash; self.items = items; self.calls = calls; self.microseconds = microseconds
-        verdict = String(words[7])
+        guard words.count == 10, halves.count == 2, let seed = UInt64(words[0]), let nodes = Int(words[2]), let hash = UInt64(words[3]), let items = UInt64(words[4]),
+              let calls = Int(words[5]), let overlap = Int64(words[6]), let microseconds = Int64(words[7]) else { return nil }
+        self.seed = seed; scenario = String(words[1]); self.nodes = nodes; self.hash = hash; self.items = items; self.calls = calls; self.overlap = overlap; self.microseconds = microseconds
+        verdict = String(words[8])
         fired = [:]
-        for pair in words[8].split(separator: ",") {
+        for pair in words[9].split(separator: ",") {
             let parts = pair.split(separator: "=")
             if parts.count == 2, let kind = FaultKind(rawValue: String(parts[0])), let count = Int(parts[1]) { fired[kind] = count }
         }
@@ -76,6 +79,6 @@ struct Totals {
         let micro = lines.map(\.microseconds).sorted(), calls = lines.reduce(0) { $0 + $1.calls }
         let total = Double(micro.reduce(0, +)) / 1e6, median = micro.isEmpty ? 0 : Double(micro[micro.count / 2]) / 1e6
         func rounded(_ value: Double) -> String { "\((value * 100).rounded() / 100)" }
-        return "\(lines.count) seeds, \(failures.count) failed; \(calls) calls, \(lines.reduce(0) { $0 + $1.items }) steps; CPU \(rounded(total)) s, \(rounded(median)) s a seed (both runs)"
+        return "\(lines.count) seeds, \(failures.count) failed; \(calls) calls, \(lines.reduce(0) { $0 + $1.items }) steps; two owners for \(lines.map(\.overlap).max() ?? 0) ms at most; CPU \(rounded(total)) s, \(rounded(median)) s a seed (both runs)"
     }
 }

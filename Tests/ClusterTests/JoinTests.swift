@@ -74,7 +74,8 @@ import Testing
                 #expect(node.system.member("c")?.tags == ["http": "https://other"])
             }
             #expect(nodes[0].events.all.contains { if case .changed(let member) = $0 { member.name == "c" && member.state == .draining } else { false } })
-            #expect(nodes[0].system.seesMajority(of: ["a", "b", "c"]) && !nodes[0].system.seesMajority(of: ["a", "y", "z"]))
+            let system = nodes[0].system
+            #expect(try await system.onLoop { system.membership.core.seesMajority(of: ["a", "b", "c"]) && !system.membership.core.seesMajority(of: ["a", "y", "z"]) })
         }
     }
     /// Of three: the stopped one is voted down by two, comes back as a new life, and what it held is free.

@@ -81,6 +81,27 @@ private func percentile(_ values: [Duration], _ hundredth: Int) -> Duration { va
             #expect(world.deaths == others.count, "it woke and judged nobody")
         }
     }
+    /// What lay in its sockets while it was stopped says how things were: it sees a majority again once that has answered.
+    @Test func whoWasStoppedSeesNobodyUntilTheyAnswer() {
+        for seed in 0..<10 as Range<UInt64> {
+            var world = world(5, seed)
+            let all = Set(world.names), others = world.names.filter { $0 != "n0" }
+            #expect(world.nodes["n0"]!.core.seesMajority(of: all))
+            world.stall("n0", .milliseconds(700))
+            world.block(["n0"], others)
+            world.run(.milliseconds(710))
+            #expect(!world.nodes["n0"]!.core.seesMajority(of: all), "seed \(seed)")
+            world.run(.milliseconds(800))
+            #expect(!world.nodes["n0"]!.core.seesMajority(of: all), "seed \(seed): cut off, nobody answers")
+            world.heal()
+            world.expect(within: .seconds(20), "seed \(seed)") { $0.isConverged }
+            world.expect(within: .seconds(3), "seed \(seed)") { $0.nodes["n0"]!.core.seesMajority(of: all) }
+            // A short stall changes nothing.
+            world.stall("n0", .milliseconds(300))
+            world.run(.milliseconds(310))
+            #expect(world.nodes["n0"]!.core.seesMajority(of: all), "seed \(seed)")
+        }
+    }
     /// Shorter stalls than a death takes, again and again, of everyone in turn.
     @Test func shortStallsAreNoDeaths() {
         for seed in 0..<10 as Range<UInt64> {

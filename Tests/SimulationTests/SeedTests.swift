@@ -21,12 +21,9 @@ private func simulate(_ arguments: String) -> (status: Int32, text: String) {
     /// Real seconds for seeds in the Swift test run; `ops/test` runs more.
     static let seconds = 15
 
-    /// The claims' rules as they stand let a node that was stalled take a living owner's claim by an old reading of its row,
-    /// and take rows that stood still while the store was away for dead (Regressions/seeds.txt).
     @Test func seedsPass() {
         let (status, text) = simulate("--seed 1 --runs 100000 --seconds \(Self.seconds)")
-        #expect(!text.contains("BROKEN replay") && !text.contains("BROKEN one_thread"), "\(text)")
-        withKnownIssue("claims without votes and without a freeze", isIntermittent: true) { #expect(status == 0, "\(text)") }
+        #expect(status == 0, "\(text)")
     }
     @Test func aSeedThatOnceFailedPasses() throws {
         let folder = #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")

@@ -86,6 +86,7 @@ final class MembershipKeeper: @unchecked Sendable {
     private func happened(_ event: MemberEvent) {
         switch event {
         case .up(let member), .changed(let member):
+            if case .up = event { system.keeper.met(member.name) }
             if member.state == .suspect { system.count { $0.suspicions += 1 } }
             system.links.learned(member)
         case .down(let member):

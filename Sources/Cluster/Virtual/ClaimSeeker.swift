@@ -77,6 +77,7 @@ final class ClaimSeeker: @unchecked Sendable {
         return try result.get()
     }
     private func decide(_ life: Life) async throws -> Takeover {
+        let began = loop.now
         try await keeper.readRows()
         var votes = system.votesDown(life.name, life.incarnation)
         if self.votes(life) { votes.insert(system.node) }
@@ -84,6 +85,8 @@ final class ClaimSeeker: @unchecked Sendable {
         // The others are asked only by one who would be part of the majority.
         if decision == .wait, votes.contains(system.node) { decision = takeover(life, votes: votes.union(await gather(life))) }
         guard case .retire(let counter) = decision else { return decision }
+        // Votes and rows of before a stall of our own, or of a store that took its time, are of the past.
+        guard loop.now - began < system.configuration.leaseTime else { return .wait }
         let isOver = try await keeper.bounded { [system] in try await system.leases.retireNode(life.name, incarnation: life.incarnation, counter: counter) }
         if isOver {
             system.notice(.retired(life.name, life.incarnation))
@@ -92,7 +95,9 @@ final class ClaimSeeker: @unchecked Sendable {
         return isOver ? .over : .wait
     }
     private func takeover(_ life: Life, votes: Set<NodeName>) -> Takeover {
-        .decide(standing: system.standing(life.name, life.incarnation), reading: keeper.reading(life.name, life.incarnation, isFresh: true), votes: votes, voters: keeper.voters.names)
+        .decide(
+            standing: system.standing(life.name, life.incarnation), reading: keeper.reading(life.name, life.incarnation, isFresh: true), votes: votes, voters: keeper.voters,
+            protections: system.configuration.protections)
     }
     /// This node's own vote.
     func votes(_ life: Life) -> Bool {
@@ -102,7 +107,7 @@ final class ClaimSeeker: @unchecked Sendable {
     private func gather(_ life: Life) async -> Set<NodeName> {
         var votes: Set<NodeName> = []
         await withTaskGroup(of: NodeName?.self) { group in
-            for voter in keeper.voters.names where voter != system.node && voter != life.name && system.links.link(to: voter) != nil {
+            for voter in keeper.voters where voter != system.node && voter != life.name && system.links.link(to: voter) != nil {
                 let agent = system.agent(of: voter)
                 group.addTask {
                     let vote = try? await ClusterSystem.$deadline.withValue(Limits.voteCall) { try await agent.holdsForDead(life.name, life.incarnation) }

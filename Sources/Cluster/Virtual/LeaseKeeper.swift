@@ -13,17 +13,23 @@ final class LeaseKeeper: @unchecked Sendable {
     private var storeIsAway = false
     /// The life whose row is another's now; nil while ours stands.
     private var superseded: Incarnation?
-    private(set) var voters = VoterSet()
+    private var electorate: Electorate
     private var loop: any Loop { system.loop }
 
     init(_ system: ClusterSystem) {
         self.system = system
-        watch = LeaseWatch(leaseTime: system.configuration.leaseTime)
-        ownership = Ownership(leaseTime: system.configuration.leaseTime, now: system.loop.now)
+        let configuration = system.configuration
+        watch = LeaseWatch(leaseTime: configuration.leaseTime, protections: configuration.protections)
+        ownership = Self.ownership(system)
+        electorate = Electorate(configured: Set(configuration.peers.keys))
     }
+    private static func ownership(_ system: ClusterSystem) -> Ownership {
+        Ownership(leaseTime: system.configuration.leaseTime, now: system.loop.now, protections: system.configuration.protections)
+    }
+    /// - Parameter voters: as they were once this node was one of them, before any link.
     func start(voters: VoterSet) {
-        self.voters = voters
-        ownership = Ownership(leaseTime: system.configuration.leaseTime, now: loop.now)
+        electorate.read(voters, began: .origin)
+        ownership = Self.ownership(system)
         timer = loop.every(system.configuration.leaseRenewal) { [self] in tick() }
     }
     func stop() {
@@ -32,6 +38,8 @@ final class LeaseKeeper: @unchecked Sendable {
     }
     var isSuperseded: Bool { superseded == system.incarnation }
     var isFrozen: Bool { ownership.isFrozen }
+    var voters: [NodeName] { electorate.voters.names }
+    func met(_ node: NodeName) { electorate.met(node, now: loop.now) }
 
     // MARK: Renewing
 
@@ -47,12 +55,16 @@ final class LeaseKeeper: @unchecked Sendable {
     private func renew() async {
         let began = loop.now, life = system.incarnation
         do {
-            let mine = try await bounded { [system] in try await system.leases.renewNode(system.node, incarnation: life) }
+            try await renewRow(life, began)
             try await readRows()
-            if mine { ownership.renewed(began: began) } else { overtaken(life) }
             comeBack()
             if storeIsAway { storeIsAway = false; system.notice(.storeBack) }
         } catch { storeFailed(error) }
+    }
+    /// An answer that comes later than `freezeAfter` proves nothing any more: better to ask anew.
+    private func renewRow(_ life: Incarnation, _ began: Instant) async throws {
+        let isMine = try await loop.withDeadline(ownership.freezeAfter) { [system] in try await system.leases.renewNode(system.node, incarnation: life) }
+        if isMine { ownership.renewed(began: began) } else { overtaken(life) }
     }
     /// The row is of another life: of a newer process of this name, or of nobody, because this one was declared over.
     private func overtaken(_ life: Incarnation) {
@@ -73,9 +85,11 @@ final class LeaseKeeper: @unchecked Sendable {
     }
     /// Reads everybody's row and the voters as they are now.
     func readRows() async throws {
-        let (rows, voters) = try await bounded { [system] in (try await system.leases.nodes(), try await system.leases.voters()) }
-        watch.observe(rows, now: loop.now)
-        if voters.version > self.voters.version { self.voters = voters }
+        let began = loop.now
+        let rows = try await bounded { [system] in try await system.leases.nodes() }
+        watch.observe(rows, began: began, now: loop.now) { [system] in $0 != system.node && system.standing($0, $1) == .up }
+        let asked = loop.now
+        electorate.read(try await bounded { [system] in try await system.leases.voters() }, began: asked)
     }
     func reading(_ node: NodeName, _ incarnation: Incarnation, isFresh: Bool = false) -> LeaseWatch.Reading {
         watch.reading(node, incarnation, isFresh: isFresh, now: loop.now)
@@ -96,7 +110,7 @@ final class LeaseKeeper: @unchecked Sendable {
         case .checking(let wasFrozen): wasFrozen ? .frozen : .wait
         }
     }
-    private var seesMajority: Bool { system.seesMajority(of: voters.names) }
+    private var seesMajority: Bool { system.membership.core.seesMajority(of: electorate.names) }
     private func look() {
         guard timer != nil else { return }
         act(ownership.handleTimeout(now: loop.now, seesMajority: seesMajority))
@@ -108,31 +122,28 @@ final class LeaseKeeper: @unchecked Sendable {
         case .thaw: system.froze(false)
         case .check:
             loop.spawn { [self] in
-                let answered = await verify()
-                act(ownership.checked(storeAnswered: answered, seesMajority: seesMajority, now: loop.now))
+                let began = await verify()
+                act(ownership.checked(began: began, seesMajority: seesMajority, now: loop.now))
                 system.virtuals.doubtIsOver()
             }
         }
     }
-    /// Compares what this node thinks it holds with what the store says. - Returns: whether the store answered.
-    private func verify() async -> Bool {
-        let held = system.virtuals.held, life = system.incarnation
+    /// Compares what this node thinks it holds with what the store says. - Returns: when it began, if the store answered.
+    private func verify() async -> Instant? {
+        let held = system.virtuals.held, life = system.incarnation, began = loop.now
         do {
-            guard try await bounded({ [system] in try await system.leases.renewNode(system.node, incarnation: life) }) else {
-                overtaken(life)
-                return true
-            }
-            guard !held.isEmpty else { return true }
+            try await renewRow(life, began)
+            guard !held.isEmpty, !isSuperseded else { return began }
             let stored = Set(try await bounded { [system] in try await system.leases.claims(of: system.node, incarnation: life) })
             for claim in held where !stored.contains(claim) {
                 let now = try await bounded { [system] in try await system.leases.claim(kind: claim.kind, key: claim.key) }
                 // Moved or released in order meanwhile: then it is not held any more.
                 if system.virtuals.held.contains(claim) { system.virtuals.claimLost(claim.identity, to: now) }
             }
-            return true
+            return began
         } catch {
             storeFailed(error)
-            return false
+            return nil
         }
     }
 }

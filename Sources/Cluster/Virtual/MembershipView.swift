@@ -9,8 +9,6 @@ extension ClusterSystem {
     }
     /// Whether this life of the node is over for the others, and the next one has not begun.
     var isCondemned: Bool { membership.core.isCondemned }
-    /// Without voters there is no majority to lose.
-    func seesMajority(of voters: [NodeName]) -> Bool { voters.isEmpty || seesMajority(of: Set(voters)) }
     /// The members virtual actors may be placed on, as placement sees them.
     func hosts() -> [PlacementHost] { members().map(PlacementHost.init) }
     /// Whether new virtual actors may be placed here.

@@ -7,6 +7,10 @@ package final class Ledger: @unchecked Sendable {
     package enum Limits {
         /// How late a call may end after its deadline: timers of a clock that drifts, and the hop to its caller.
         package static let late: Int64 = 250_000_000
+        /// How long an owner that a majority has voted down may go on deciding beside its successor: until its next renewal, or,
+        /// without the store, until it sees that it has no majority (docs/decisions/0022). Who lost its claims by its row, or
+        /// gave them away, may not for a moment.
+        package static let votedDown = ClusterConfiguration.Limits.leaseTime.inNanoseconds
     }
     package enum Told: Equatable, Sendable {
         case value
@@ -24,7 +28,7 @@ package final class Ledger: @unchecked Sendable {
         var executions = 0
         var told: Told?
     }
-    private struct Owner: Equatable {
+    private struct Owner: Hashable {
         let node: NodeName
         let incarnation: Incarnation
     }
@@ -37,6 +41,9 @@ package final class Ledger: @unchecked Sendable {
     private var lastCall: UInt64 = 0
     private var owners: [Identity: Owner] = [:]
     private var decided: [String: Epoch] = [:]
+    private var votedDown: [Owner: Int64] = [:]
+    /// The longest that a voted-down owner was seen to decide after its end. Nanoseconds.
+    package private(set) var longestOverlap: Int64 = 0
     private var claimed: [String: Epoch] = [:]
     package private(set) var executed = 0
     package private(set) var answered: [String: Int] = [:]
@@ -69,13 +76,23 @@ package final class Ledger: @unchecked Sendable {
         }
         claimed[key] = claim.epoch
     }
-    /// An actor decided something under its epoch.
-    package func decided(_ kind: String, _ key: String, _ epoch: Epoch, at node: NodeName) {
-        let name = "\(kind)/\(key)"
-        if let latest = decided[name], epoch < latest {
-            world.fail(.staleDecision, "\(name) at \(node) decides under epoch \(epoch.rawValue) after a decision under \(latest.rawValue)")
-        }
-        decided[name] = max(decided[name] ?? .none, epoch)
+    /// The store has ended a life.
+    package func retired(_ node: NodeName, _ incarnation: Incarnation, byVote: Bool) {
+        if byVote { votedDown[Owner(node: node, incarnation: incarnation)] = world.now }
+    }
+    /// An actor decided something under its claim.
+    package func decided(_ claim: Claim) {
+        let name = "\(claim.kind)/\(claim.key)"
+        if let latest = decided[name], claim.epoch < latest { overtaken(claim, name, latest) }
+        decided[name] = max(decided[name] ?? .none, claim.epoch)
+    }
+    private func overtaken(_ claim: Claim, _ name: String, _ latest: Epoch) {
+        let text = "\(name) at \(claim.node) decides under epoch \(claim.epoch.rawValue) after a decision under \(latest.rawValue)"
+        guard let since = votedDown[Owner(node: claim.node, incarnation: claim.incarnation)] else { return world.fail(.staleDecision, text) }
+        let overlap = world.now - since
+        longestOverlap = max(longestOverlap, overlap)
+        world.note(0x0E81A9, UInt64(overlap))
+        if overlap > Limits.votedDown { world.fail(.staleDecision, "\(text), \(overlap / 1_000_000) ms after it was voted down") }
     }
 
     // MARK: Calls

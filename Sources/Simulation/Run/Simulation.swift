@@ -10,6 +10,8 @@ package struct SeedResult: Sendable {
     package var hash: UInt64 = 0
     package var items: UInt64 = 0
     package var calls = 0
+    /// How long a voted-down owner was seen to decide beside its successor, at most. Nanoseconds.
+    package var overlap: Int64 = 0
     package var fired: [FaultKind: Int] = [:]
     package var violation: Violation?
     package var lines: [String] = []
@@ -62,6 +64,7 @@ package enum Simulation {
         result.violation = world.violation
         result.lines = world.trace.lastLines
         result.calls = cluster.scenario.ledger.callCount
+        result.overlap = cluster.scenario.ledger.longestOverlap
         result.summary = cluster.scenario.ledger.answered.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map { "\($0.key) \($0.value)" }.joined(separator: ", ")
         return result
     }

@@ -41,7 +41,7 @@ package distributed actor Tally {
     private func decide(_ call: UInt64) {
         value += 1
         ledger.executed(call, at: actorSystem.node)
-        ledger.decided(Self.kind, claim.key, claim.epoch, at: actorSystem.node)
+        ledger.decided(claim)
     }
 }
 

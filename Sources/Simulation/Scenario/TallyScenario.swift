@@ -26,6 +26,7 @@ package final class TallyScenario: Scenario, @unchecked Sendable {
         let ledger = Ledger(world)
         self.ledger = ledger
         database.onClaim = { ledger.claimed($0) }
+        database.onRetirement = { ledger.retired($0, $1, byVote: $2) }
     }
 
     package func prepare(_ life: Life) {

@@ -48,6 +48,8 @@ package final class SimulatedDatabase: @unchecked Sendable {
     package private(set) var counters = Counters()
     /// Called after each claim that was taken or given back.
     package var onClaim: ((Claim) -> Void)?
+    /// Called when the store ends a life, with whether a majority of votes ended it (otherwise its row, which stood still).
+    package var onRetirement: ((NodeName, Incarnation, _ byVote: Bool) -> Void)?
     /// Off: a claim is taken whatever its stored epoch is. For the check that the simulator finds it.
     package var comparesClaims = true
 
@@ -93,6 +95,7 @@ package final class SimulatedDatabase: @unchecked Sendable {
     private func delay(_ typical: Int64) -> Int64 { typical / 2 + Int64(random.next() % UInt64(max(1, typical))) }
 
     func noteClaim(_ claim: Claim) { onClaim?(claim) }
+    func noteRetirement(_ node: NodeName, _ incarnation: Incarnation, byVote: Bool) { onRetirement?(node, incarnation, byVote) }
 }
 
 /// The first answer counts.

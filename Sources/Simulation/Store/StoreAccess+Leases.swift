@@ -83,10 +83,12 @@ extension StoreAccess: LeaseStore {
     }
     private static func ordered(_ claims: [Claim]) -> [Claim] { claims.sorted { ($0.kind, $0.key) < ($1.kind, $1.key) } }
     package func retireNode(_ node: NodeName, incarnation: Incarnation, counter: UInt64?) async throws -> Bool {
-        try await database.perform("retireNode", from: host, writes: true) { (rows) throws(StoreError) in
+        let database = database
+        return try await database.perform("retireNode", from: host, writes: true) { (rows) throws(StoreError) in
             guard let row = rows.nodes[node], row.incarnation <= incarnation else { return true }
             guard row.incarnation == incarnation, counter == nil || counter == row.counter else { return false }
             rows.nodes[node] = NodeLease(node: node, incarnation: Incarnation(incarnation.rawValue + 1), counter: 0)
+            database.noteRetirement(node, incarnation, byVote: counter == nil)
             return true
         }
     }

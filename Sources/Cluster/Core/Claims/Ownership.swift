@@ -4,11 +4,11 @@ import Primitives
 /// The life of a node's right to decide.
 ///
 ///     firm ──neither renews nor sees a majority──▶ frozen ──store or majority back──▶ checking ──▶ firm, or frozen again
-///      └────────nothing ran for the lease time────────────────────────────────────────▶┘
+///      └────────nothing ran for `freezeAfter`─────────────────────────────────────────▶┘
 ///
 /// While frozen calls are refused, while checking they wait; forwarding and capture know nothing of either. A renewal is as
 /// old as its beginning. `freezeAfter` is shorter than the lease time, after which others may end this life by its row: who
-/// is cut off stops deciding before anyone else begins.
+/// is cut off, or asleep, stops deciding before anyone else begins.
 package struct Ownership: Sendable {
     package enum State: Equatable, Sendable {
         case firm
@@ -22,12 +22,13 @@ package struct Ownership: Sendable {
         case check
     }
     package private(set) var state = State.firm
-    private let leaseTime: Duration
-    private let freezeAfter: Duration
+    /// An answer to a renewal that comes later is of no use.
+    package let freezeAfter: Duration
+    private let protections: Protections
     private var renewed: Instant
     private var lastTick: Instant
-    package init(leaseTime: Duration, now: Instant) {
-        self.leaseTime = leaseTime
+    package init(leaseTime: Duration, now: Instant, protections: Protections = .all) {
+        self.protections = protections
         freezeAfter = leaseTime * 3 / 5
         renewed = now
         lastTick = now
@@ -39,17 +40,17 @@ package struct Ownership: Sendable {
     package mutating func renewed(began: Instant) { renewed = max(renewed, began) }
 
     /// Whether nothing has looked for so long that `handleTimeout` must be asked before anything is decided.
-    package func isStale(now: Instant) -> Bool { now - lastTick >= leaseTime }
+    package func isStale(now: Instant) -> Bool { now - lastTick >= freezeAfter && protections.contains(.stallCheck) }
 
     /// Call it at every renewal interval, and where `isStale`.
     package mutating func handleTimeout(now: Instant, seesMajority: Bool) -> Action? {
-        let stalled = now - lastTick >= leaseTime
+        let stalled = isStale(now: now)
         lastTick = now
         switch state {
         case .checking: return nil
         case .firm:
             if stalled { return check(wasFrozen: false) }
-            guard !canRenew(now), !seesMajority else { return nil }
+            guard !canRenew(now), !seesMajority, protections.contains(.freeze) else { return nil }
             state = .frozen
             return .freeze
         case .frozen: return canRenew(now) || seesMajority ? check(wasFrozen: true) : nil
@@ -61,12 +62,13 @@ package struct Ownership: Sendable {
     }
     private func canRenew(_ now: Instant) -> Bool { now - renewed < freezeAfter }
 
-    /// - Parameter storeAnswered: false: it is away, so that nothing was compared; then a majority that is seen will do.
-    package mutating func checked(storeAnswered: Bool, seesMajority: Bool, now: Instant) -> Action? {
+    /// - Parameter began: when the renewal began that the store answered before the claims were compared; nil: it is away, so
+    ///   that nothing was compared; then a majority that is seen will do.
+    package mutating func checked(began: Instant?, seesMajority: Bool, now: Instant) -> Action? {
         guard case .checking(let wasFrozen) = state else { return nil }
         lastTick = now
-        if storeAnswered { renewed = max(renewed, now) }
-        if storeAnswered || seesMajority {
+        if let began { renewed = max(renewed, began) }
+        if began != nil || seesMajority || !protections.contains(.freeze) {
             state = .firm
             return wasFrozen ? .thaw : nil
         }

@@ -22,10 +22,10 @@ package enum Takeover: Equatable, Sendable {
     ///   - standing: how the life stands with us.
     ///   - reading: what its row says.
     ///   - votes: who has given it up, this node included if it has.
-    package static func decide(standing: ClaimDecision.Standing, reading: LeaseWatch.Reading, votes: Set<NodeName>, voters: [NodeName]) -> Takeover {
+    package static func decide(standing: ClaimDecision.Standing, reading: LeaseWatch.Reading, votes: Set<NodeName>, voters: [NodeName], protections: Protections = .all) -> Takeover {
         if reading == .over { return .over }
         if standing == .up { return .alive }
-        if voters.count >= Limits.votersForMajority { return isMajority(votes, of: voters) ? .retire(counter: nil) : .wait }
+        if voters.count >= Limits.votersForMajority { return isMajority(votes, of: voters) || !protections.contains(.vote) ? .retire(counter: nil) : .wait }
         if case .still(let counter) = reading { return .retire(counter: counter) }
         return .wait
     }

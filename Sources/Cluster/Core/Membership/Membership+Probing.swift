@@ -5,6 +5,7 @@ extension Membership {
     struct Probe: Sendable {
         enum Stage: Sendable { case direct, indirect }
         let target: NodeName
+        let sent: Instant
         var stage: Stage
         var deadline: Instant
         /// Whether this node wants to know, or only others do.
@@ -52,7 +53,7 @@ extension Membership {
             return
         }
         lastNumber += 1
-        var probe = Probe(target: name, stage: .direct, deadline: now + health.scaled(timing.acknowledgement), isOwn: requester == nil)
+        var probe = Probe(target: name, sent: now, stage: .direct, deadline: now + health.scaled(timing.acknowledgement), isOwn: requester == nil)
         if let requester { probe.requesters = [requester] }
         probes[lastNumber] = probe
         if peer.hasLink { send(.ping(lastNumber), to: name) } else { askOthers(lastNumber, now) }
@@ -70,7 +71,11 @@ extension Membership {
     private mutating func answered(_ number: UInt64) {
         guard let probe = probes.removeValue(forKey: number) else { return }
         if probe.isOwn { health.better() }
-        peers[probe.target]?.missed = nil
+        if var peer = peers[probe.target] {
+            peer.missed = nil
+            peer.reached = max(peer.reached ?? .origin, probe.sent)
+            peers[probe.target] = peer
+        }
         for requester in probe.requesters { send(.ack(requester.number), to: requester.name) }
     }
     mutating func probesDue(_ now: Instant) {

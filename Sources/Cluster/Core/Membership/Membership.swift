@@ -38,6 +38,8 @@ package struct Membership: Sendable {
         /// The last byte from it, and the last ping without an answer.
         var heard: Instant?
         var missed: Instant?
+        /// When the latest question to it was sent that it has answered.
+        var reached: Instant?
         var doubt: Doubt?
         var complaints: [NodeName: Complaint] = [:]
         /// The member with how it stands with us.
@@ -73,6 +75,8 @@ package struct Membership: Sendable {
     var nextGossip: Instant
     var nextSync: Instant
     private let lonelyUntil: Instant
+    /// The end of this node's latest long stall.
+    private var awake = Instant.origin
 
     /// - Parameters:
     ///   - me: this life of this node; it begins as `joining` and is up once it has met another or nobody is there.
@@ -117,9 +121,10 @@ package struct Membership: Sendable {
         }
         return graves.holds(life) ? [me.name] : []
     }
-    /// Whether more than half of `voters` are this node or members it does not suspect.
+    /// Whether more than half of `voters` are this node or members it does not suspect. After a stall long enough to have been
+    /// voted down in, only those count that have answered since: what lay in the sockets says how things were.
     package func seesMajority(of voters: Set<NodeName>) -> Bool {
-        let seen = voters.filter { $0 == me.name ? !isCondemned : peers[$0].map { $0.doubt == nil } ?? false }
+        let seen = voters.filter { $0 == me.name ? !isCondemned : peers[$0].map { $0.doubt == nil && $0.reached ?? .origin >= awake } ?? false }
         return seen.count * 2 > voters.count
     }
 
@@ -165,6 +170,7 @@ package struct Membership: Sendable {
         guard peers[member.name] != nil else { return .full }
         peers[member.name]?.hasLink = true
         peers[member.name]?.heard = now
+        peers[member.name]?.reached = now
         peers[member.name]?.missed = nil
         actions.append(.send(MembershipMessage(.sync(wantsAnswer: false), everything), to: member.name))
         return .welcome
@@ -206,6 +212,7 @@ package struct Membership: Sendable {
     package mutating func handleTimeout(now: Instant) {
         if now >= nextLook {
             if now - nextLook > timing.late { forgive(now - nextLook) }
+            if now - nextLook > timing.silenceShortest { awake = now }
             nextLook = now + timing.probe
         }
         if me.state == .joining, now >= lonelyUntil { setState(.up) }

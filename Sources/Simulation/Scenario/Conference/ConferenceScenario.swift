@@ -37,6 +37,7 @@ package final class ConferenceScenario: Scenario, @unchecked Sendable {
         self.ledger = ledger
         random = world.random("conference")
         database.onClaim = { ledger.claimed($0) }
+        database.onRetirement = { ledger.retired($0, $1, byVote: $2) }
     }
 
     package func begin(_ cluster: SimulatedCluster) {
