@@ -1,22 +1,29 @@
 """What a person notices of a change of nodes: the longest time without a frame, and whether anybody seemed to leave."""
 
-# Every video tile but one's own: the times between frames, from now on.
+# Every video tile but one's own: the times between frames, from now on. A tile may change its video element.
 SAMPLE = """() => {
   window.gaps = {};
-  const watch = (video, name) => {
-    let last = performance.now();
-    const gap = window.gaps[name] = { longest: 0, frames: 0, intervals: [], last };
-    const next = () => {
-      const now = performance.now();
-      gap.longest = Math.max(gap.longest, now - last);
-      gap.intervals.push(now - last);
-      gap.frames += 1;
-      gap.last = last = now;
+  const watch = (tile, name) => {
+    const gap = window.gaps[name] = { longest: 0, frames: 0, intervals: [], last: performance.now() };
+    const follow = (video) => {
+      const next = () => {
+        const now = performance.now();
+        // What comes beneath the picture that shows is not seen yet.
+        if (video.isConnected && video === [...tile.querySelectorAll("video")].at(-1)) {
+          gap.longest = Math.max(gap.longest, now - gap.last);
+          gap.intervals.push(now - gap.last);
+          gap.frames += 1;
+          gap.last = now;
+        }
+        video.requestVideoFrameCallback(next);
+      };
       video.requestVideoFrameCallback(next);
     };
-    video.requestVideoFrameCallback(next);
+    tile.querySelectorAll("video").forEach(follow);
+    new MutationObserver((changes) => changes.forEach(({ addedNodes }) => addedNodes.forEach((node) => { if (node.tagName === "VIDEO") follow(node); })))
+      .observe(tile, { childList: true });
   };
-  for (const tile of document.querySelectorAll(".tile:not(.me)")) watch(tile.querySelector("video"), tile.dataset.participant ?? tile.textContent.trim());
+  for (const tile of document.querySelectorAll(".tile:not(.me)")) watch(tile, tile.dataset.participant ?? tile.textContent.trim());
 }"""
 
 GAPS = """() => Object.entries(window.gaps).map(([name, gap]) => {

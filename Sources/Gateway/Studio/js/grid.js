@@ -1,6 +1,9 @@
 // The grid: one tile a person, one more for each shared screen.
 import { element, icon, initials, colourOf } from "./ui.js";
 
+/** A new picture that shows nothing takes the old one's place after this. */
+const REPLACE_MS = 1000;
+
 export class Grid {
   constructor(root) {
     this.root = root;
@@ -34,9 +37,33 @@ export class Grid {
   setVideo(tile, track) {
     // The same track again would only make the picture blink.
     if (track && tile.video.srcObject?.getVideoTracks()[0] === track) return this.showVideo(tile, true);
+    tile.next?.remove();
+    tile.next = null;
+    if (track && tile.video.srcObject && !tile.video.hidden) return this.replaceVideo(tile, track);
     tile.video.srcObject = track ? new MediaStream([track]) : null;
     if (track) tile.video.play().catch(() => { /* autoplay is muted and allowed; a detached tile may refuse */ });
     this.showVideo(tile, !!track);
+  }
+  /** The picture that is there stays until the next one has shown a frame, beneath it. */
+  replaceVideo(tile, track) {
+    const next = tile.next = tile.video.cloneNode();
+    next.muted = true;
+    next.srcObject = new MediaStream([track]);
+    tile.video.before(next);
+    next.play().catch(() => { /* as in setVideo */ });
+    return new Promise((resolve) => {
+      const shown = () => {
+        if (tile.next === next) {
+          tile.next = null;
+          next.hidden = tile.video.hidden;
+          tile.video.remove();
+          tile.video = next;
+        }
+        resolve();
+      };
+      if (next.requestVideoFrameCallback) next.requestVideoFrameCallback(shown); else next.addEventListener("playing", shown, { once: true });
+      setTimeout(shown, REPLACE_MS);
+    });
   }
   showVideo(tile, shown) { tile.video.hidden = !shown || !tile.video.srcObject; }
   setNode(tile, node) {

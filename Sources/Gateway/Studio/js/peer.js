@@ -87,16 +87,8 @@ export class Peer extends EventTarget {
 }
 
 /** Until a received track shows or sounds; a muted one never does. */
-export async function firstFrame(track, patience = 2500) {
-  const arrives = new Promise((resolve) => { if (track.muted) track.addEventListener("unmute", resolve, { once: true }); else resolve(); });
-  const late = new Promise((resolve) => setTimeout(resolve, patience));
-  await Promise.race([arrives, late]);
-  if (track.kind !== "video" || !HTMLVideoElement.prototype.requestVideoFrameCallback) return;
-  const video = document.createElement("video");
-  video.muted = true;
-  video.srcObject = new MediaStream([track]);
-  const shown = new Promise((resolve) => video.requestVideoFrameCallback(resolve));
-  video.play().catch(() => { /* the wait ends by itself */ });
-  await Promise.race([shown, late]);
-  video.srcObject = null;
+export async function flows(track, patience = 2500) {
+  if (!track.muted) return;
+  const arrives = new Promise((resolve) => track.addEventListener("unmute", resolve, { once: true }));
+  await Promise.race([arrives, new Promise((resolve) => setTimeout(resolve, patience))]);
 }

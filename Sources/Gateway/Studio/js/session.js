@@ -3,7 +3,7 @@ import { api, memory, ApiError } from "./api.js";
 import { byId, toggle, toast, clock } from "./ui.js";
 import { Devices, Preview, micIcons, cameraIcons } from "./devices.js";
 import { Connection } from "./connection.js";
-import { Peer, firstFrame } from "./peer.js";
+import { Peer, flows } from "./peer.js";
 import { Grid } from "./grid.js";
 import { Chat } from "./chat.js";
 
@@ -163,11 +163,11 @@ class Session {
 
   /** During a move a track takes the old one's place once it shows something. */
   async trackReceived(peer, { track, trackId }) {
-    if (peer.leaves && this.received.has(trackId)) await firstFrame(track);
+    if (peer.leaves && this.received.has(trackId)) await flows(track);
     if (peer !== this.peer) return;
     this.received.set(trackId, track);
     const publication = this.publications.get(trackId);
-    if (publication) this.render(publication);
+    if (publication) await this.render(publication);
     peer.shown.add(trackId);
     this.checkMoved(peer);
   }
@@ -178,7 +178,7 @@ class Session {
     if (expected.every((publication) => peer.shown.has(publication.track_id))) this.signalling.left(peer.leaves);
   }
 
-  /** Shows one publication as it stands: its track, whether it is muted. */
+  /** Shows one publication as it stands: its track, whether it is muted. @returns a promise where the picture takes a moment to change */
   render(publication) {
     const participant = this.participants.get(publication.participant_id) ?? { id: publication.participant_id, name: "Someone" };
     const screen = publication.source === "screen_share";
@@ -188,8 +188,9 @@ class Session {
       this.grid.setAudio(tile, track);
       this.grid.setMuted(tile, publication.muted && !publication.gone);
     } else {
-      this.grid.setVideo(tile, track);
+      const changed = this.grid.setVideo(tile, track);
       this.grid.showVideo(tile, !!track && !publication.muted);
+      return changed;
     }
   }
 
