@@ -16,7 +16,7 @@ struct AdminRoutes: Sendable {
     private let streams = EventStreams()
     init(operations: any OperationsService, loop: any Loop) { self.operations = operations; self.loop = loop }
 
-    var routes: [Route] { looking + acting }
+    var routes: [Route] { looking + acting + [feed("/admin/v1/events", tag: "admin"), feed("/api/v1/events", tag: "events")] }
 
     // MARK: Looking
 
@@ -43,17 +43,20 @@ struct AdminRoutes: Sendable {
                 return .json(try await operations.recordings(query).json)
             },
             get("jobs", "Recordings being finished", AdminSchemas.jobs, query: [.init("limit", "1 to 500; 100 unless said")]) { call in .json(try await operations.jobs(try number(call, "limit", 1...500) ?? 100).json) },
-            get(
-                "events", "What happened in rooms; as server-sent events with follow=1", AdminSchemas.events,
-                query: [
-                    .init("since", "After this position of the feed; with `room`, after this number of the room"), .init("room", "Only of this room"), .init("limit", "1 to 500; 100 unless said"),
-                    .init("follow", "1: text/event-stream, one event each, going on"),
-                ], handler: events),
             get("rebalance", "How far the plan under way is", AdminSchemas.rebalance) { call in .json(try await operations.rebalance(.status, .cluster).json) },
         ]
     }
     private func get(_ path: String, _ summary: String, _ schema: JSON, query: [Route.Query] = [], failures: [Int] = [], handler: @escaping Route.Handler) -> Route {
         Route(.get, "/admin/v1/" + path, tag: "admin", summary, access: .administrator, query: query, answers: [.init(200, "Done", schema)], failures: failures, handler: handler)
+    }
+    /// The same feed for dashboards and for programs that follow what happens.
+    private func feed(_ path: String, tag: String) -> Route {
+        Route(
+            .get, path, tag: tag, "What happened in rooms; as server-sent events with follow=1", access: .administrator,
+            query: [
+                .init("since", "After this position of the feed; with `room`, after this number of the room"), .init("room", "Only of this room"), .init("limit", "1 to 500; 100 unless said"),
+                .init("follow", "1: text/event-stream, one event each, going on"),
+            ], answers: [.init(200, "Done", AdminSchemas.events)], handler: events)
     }
     private func number(_ call: RouteCall, _ name: String, _ range: ClosedRange<Int>) throws(Failure) -> Int? {
         guard let text = call.request.query(name) else { return nil }
