@@ -6,6 +6,7 @@ import time
 import _media
 from _chromium import Person, chromium
 from _cluster import Cluster, until
+from _troupectl import troupectl
 
 
 def recordings_of(node, room, token):
@@ -66,6 +67,30 @@ def record_twenty_seconds(cluster, ada, ben, room):
     assert status in (401, 403), answer
 
 
+def recorder_drained(cluster, ada, room):
+    """The recording moves to the other recorder: the same id, two writers, nothing missing between them."""
+    token = credential(ada)["token"]
+    ada.page.click("#record")
+    wait_state(ada, "recording", 15)
+    [running] = [r for r in recordings_of(cluster["n1"], room, token) if r["state"] == "recording"]
+    ada.page.wait_for_timeout(4000)
+    troupectl(cluster, "drain", running["recorder"], "--deadline", "20s", "--wait")
+
+    def same():
+        return next(r for r in recordings_of(cluster["n1"], room, token) if r["recording_id"] == running["recording_id"])
+    until("the other recorder has it", lambda: same()["recorder"] != running["recorder"], 15)
+    assert same()["state"] == "recording", same()
+    troupectl(cluster, "undrain", running["recorder"])
+    ada.page.wait_for_timeout(7000)
+    ada.page.click("#record")
+    recording = until("it becomes ready", lambda: same() if same()["state"] == "ready" else None, 40)
+    metadata = check_files(cluster, room, recording, recording["duration"], 2)
+    for track in metadata["tracks"]:
+        assert len(track["writers"]) == 2 and track["duplicates"] > 0, track
+        between = [hole for hole in track["holes"] if hole["from"] > track["start"] + 0.5]
+        assert not between, track["holes"]
+
+
 def recorder_killed(cluster, ada, room):
     token = credential(ada)["token"]
     ada.page.click("#record")
@@ -101,10 +126,11 @@ def main():
         ada.wait_receiving()
         ben.wait_receiving()
         record_twenty_seconds(cluster, ada, ben, room)
+        recorder_drained(cluster, ada, room)
         recorder_killed(cluster, ada, room)
         page = ada.context.new_page()
         page.goto(f"{cluster['n2'].url}/recordings")
-    print("two recordings, one through its recorder's death")
+    print("three recordings: one through its recorder's drain without a hole, one through a recorder's death")
 
 
 main()

@@ -34,7 +34,8 @@ package final class Recorder: @unchecked Sendable {
     package func stop() { journals.stop() }
 
     func add(_ recording: Recording, id: RecordingID) { recordings[id] = recording }
-    func remove(_ id: RecordingID) { recordings[id] = nil }
+    /// Nothing where another life of the recording took its place.
+    func remove(_ recording: Recording, id: RecordingID) { if recordings[id] === recording { recordings[id] = nil } }
 
     fileprivate func heard(_ report: JournalReport) {
         let id: RecordingID = switch report {

@@ -34,7 +34,7 @@ extension Recording {
     func closeAndFinish() async {
         await change(.stopping, reason: nil)
         await closeJournals()
-        context.edge.remove(recording: recordingID, room: layout.room)
+        context.edge.remove(self, id: recordingID, room: layout.room)
         await finish()
     }
 
@@ -101,8 +101,8 @@ extension Recording {
         case .failure(let failure):
             await change(.failed, reason: failure.message)
         }
-        context.edge.remove(recording: recordingID, room: layout.room)
-        recorder.remove(recordingID)
+        context.edge.remove(self, id: recordingID, room: layout.room)
+        recorder.remove(self, id: recordingID)
         // The row says all there is to say; a later order (delete) activates it again.
         await actorSystem.deactivate(kind: Recording.kind, key: recordingID.rawValue)
     }

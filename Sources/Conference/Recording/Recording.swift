@@ -22,6 +22,8 @@ package distributed actor Recording {
         /// How long `start` waits for the first packet of a room that publishes something.
         package static let firstPacket = Duration.seconds(6)
         package static let followRoom = Duration.seconds(2)
+        /// How long the old recorder of a moved recording goes on: longer than the new one takes to reach every publisher.
+        package static let overlap = Duration.seconds(4)
         /// Between attempts to reach a publisher's Router or the Room.
         package static let retry = Duration.seconds(1)
         /// Attempts to tell the Room how it ended; the row says it in any case.
@@ -44,6 +46,9 @@ package distributed actor Recording {
     /// What is being captured: the journal's tag per track.
     var tags: [TrackID: UInt32] = [:]
     var capturing: Set<TrackID> = []
+    /// Its state was taken to go along to another node (Recording+Moving).
+    var isMoving = false
+    private var room: RoomID?
     private var firstPacket: [CheckedContinuation<Void, Never>] = []
     private var journalsClosed: [CheckedContinuation<Void, Never>] = []
 
@@ -55,6 +60,7 @@ package distributed actor Recording {
         epoch = claim.epoch
         self.record = record
         self.record?.epoch = claim.epoch
+        room = record?.status.roomID
     }
 
     package static func activate(key: String, claim: Claim, context: ConferenceContext, recorder: Recorder) async throws -> Recording {
@@ -66,7 +72,7 @@ package distributed actor Recording {
         return recording
     }
 
-    var layout: RecordingLayout { RecordingLayout(room: record?.status.roomID ?? "", recording: recordingID) }
+    var layout: RecordingLayout { RecordingLayout(room: room ?? "", recording: recordingID) }
 
     // MARK: Orders
 
@@ -78,6 +84,7 @@ package distributed actor Recording {
             status: RecordingStatus(recordingID: recordingID, roomID: room.id, state: .starting), recorder: actorSystem.node, epoch: epoch, startedAt: now, title: room.title)
         try await context.recordings.insert(fresh)
         record = fresh
+        self.room = room.id
         note(RecordedEvent(.recordingStarted, at: now, participant: order.startedBy))
         begin(order.snapshot)
         if order.snapshot.publications.contains(where: { !$0.info.muted }) { await waitForFirstPacket() }
@@ -140,7 +147,7 @@ package distributed actor Recording {
     }
 
     private func heard(_ event: RoomEvent, _ publication: Publication?) {
-        guard record?.status.state.isActive == true else { return }
+        guard record?.status.state.isActive == true, !isMoving else { return }
         if let line = RecordedEvent(event) { note(line) }
         switch event.kind {
         case .participantJoined(let info):
@@ -162,10 +169,10 @@ package distributed actor Recording {
         }
     }
     func followRoom() async {
-        guard let record, record.status.state.isActive else { return }
+        guard let record, record.status.state.isActive, !isMoving else { return }
         let room = context.room(record.status.roomID)
         guard let snapshot = try? await ClusterSystem.$deadline.withValue(.seconds(2), operation: { try await room.follow(record.status) }),
-              self.record?.status.state.isActive == true else { return }
+              self.record?.status.state.isActive == true, !isMoving else { return }
         catchUp(with: snapshot)
     }
     func nodeDown(_ node: NodeName) {
@@ -280,7 +287,7 @@ package distributed actor Recording {
     func note(_ event: RecordedEvent) { try? recorder.journals.append(event, to: layout) }
 
     func leave() {
-        context.edge.remove(recording: recordingID, room: layout.room)
-        recorder.remove(recordingID)
+        context.edge.remove(self, id: recordingID, room: layout.room)
+        recorder.remove(self, id: recordingID)
     }
 }

@@ -15,9 +15,9 @@ struct MovingRoom: Codable, Sendable {
     var outboxes: [OutboxState]
 }
 
-extension Room {
+extension Room: MovingActor {
     /// Stops deciding and delivering, and gives the state. `stay` or `left` follows.
-    package func prepareMove() throws -> [UInt8] {
+    func prepareMove() throws -> [UInt8] {
         isMoving = true
         do {
             let waiting = outboxes.filter { !$0.value.closing || $0.value.hasWork }.sorted { "\($0.key)" < "\($1.key)" }
@@ -29,16 +29,16 @@ extension Room {
         }
     }
     /// The move was given up.
-    package func stay() {
+    func stay() {
         isMoving = false
         for address in outboxes.keys { resumePump(address) }
         writeLog()
     }
     /// It goes on elsewhere.
-    package func left() { claimLost() }
+    func left() { claimLost() }
 
     /// Activation on the node it moved to.
-    package static func activate(from bytes: [UInt8], claim: Claim, context: ConferenceContext) async throws -> Room {
+    static func activate(from bytes: [UInt8], claim: Claim, context: ConferenceContext) async throws -> Room {
         let moved = try CBORDecoder.decode(MovingRoom.self, from: bytes)
         let room = Room(context: context, core: RoomCore(moved.state, node: context.system.node, epoch: claim.epoch, now: context.loop.now, wall: context.loop.wall))
         await room.local { $0.takeOver(moved.outboxes) }

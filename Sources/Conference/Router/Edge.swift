@@ -58,7 +58,8 @@ package final class Edge: @unchecked Sendable {
     func add(_ room: Room, id: RoomID) { rooms[id] = room }
     func remove(room id: RoomID) { rooms[id] = nil }
     func add(_ recording: Recording, id: RecordingID, room: RoomID) { recordings[room, default: [:]][id] = recording }
-    func remove(recording id: RecordingID, room: RoomID) {
+    func remove(_ recording: Recording, id: RecordingID, room: RoomID) {
+        guard recordings[room]?[id] === recording else { return }
         recordings[room]?[id] = nil
         release(room)
     }

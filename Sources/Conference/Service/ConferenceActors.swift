@@ -17,28 +17,33 @@ package enum ConferenceActors {
         let system = context.system
         system.register(error: ServiceError.self)
         system.register(error: StoreError.self)
-        system.virtual(Room.kind, roles: ["room"], move: moving(context)) { key, claim, _ in
+        system.virtual(Room.kind, roles: ["room"], move: moving(Room.self) { try await Room.activate(from: $0, claim: $1, context: context) }) { key, claim, _ in
             try await Room.activate(key: key, claim: claim, context: context)
         } lost: { _, actor in
             await (actor as? Room)?.local { $0.claimLost() }
         }
-        system.virtual(Recording.kind, roles: ["recorder"]) { key, claim, _ in
-            guard let recorder else { throw ServiceError(.unavailable, code: "no_recorder", message: "this node is no recorder") }
-            return try await Recording.activate(key: key, claim: claim, context: context, recorder: recorder)
+        system.virtual(Recording.kind, roles: ["recorder"], move: moving(Recording.self) { try await Recording.activate(from: $0, claim: $1, context: context, recorder: try required(recorder)) }) { key, claim, _ in
+            try await Recording.activate(key: key, claim: claim, context: context, recorder: try required(recorder))
         } lost: { _, actor in
             await (actor as? Recording)?.local { await $0.claimLost() }
         }
     }
 
-    private static func moving(_ context: ConferenceContext) -> VirtualMove {
+    private static func required(_ recorder: Recorder?) throws -> Recorder {
+        guard let recorder else { throw ServiceError(.unavailable, code: "no_recorder", message: "this node is no recorder") }
+        return recorder
+    }
+    private static func moving<A: MovingActor>(
+        _: A.Type, _ activate: @escaping @Sendable (_ snapshot: [UInt8], _ claim: Claim) async throws -> A
+    ) -> VirtualMove {
         VirtualMove(
             snapshot: { _, actor in
-                guard let room = actor as? Room else { return [] }
-                return try await room.local { try $0.prepareMove() }
+                guard let actor = actor as? A else { preconditionFailure("\(actor) is no \(A.self)") }
+                return try await actor.local { try $0.prepareMove() }
             },
-            activate: { _, claim, _, snapshot in try await Room.activate(from: snapshot, claim: claim, context: context) },
-            kept: { _, actor in await (actor as? Room)?.local { $0.stay() } },
-            left: { _, actor, _ in await (actor as? Room)?.local { $0.left() } })
+            activate: { _, claim, _, snapshot in try await activate(snapshot, claim) },
+            kept: { _, actor in await (actor as? A)?.local { $0.stay() } },
+            left: { _, actor, _ in await (actor as? A)?.local { $0.left() } })
     }
 
     /// Finishes, unasked, the recordings an earlier life of this node left open. Tried again while the store or the claim is not settled.
@@ -58,4 +63,14 @@ package enum ConferenceActors {
             }
         }
     }
+}
+
+/// A virtual actor that takes its state along. Every call comes on its own executor.
+protocol MovingActor: DistributedActor where ActorSystem == ClusterSystem {
+    /// The state. From here on it decides nothing, until `stay`; or `left` follows.
+    func prepareMove() throws -> [UInt8]
+    /// The move was given up.
+    func stay()
+    /// It goes on elsewhere.
+    func left()
 }
