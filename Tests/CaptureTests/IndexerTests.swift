@@ -80,6 +80,18 @@ import Testing
         #expect(LossLedger.holes(open, until: 9_000_000) == [Hole(cause: .recorderDown, from: 1_980_000, to: 9_000_000, packets: 0)])
         #expect(LossLedger.holes(stream(pinned, without: 0..<0, events: [(0, .closed)]), until: 9_000_000).isEmpty)
     }
+    /// The publisher's node recorded it and died: what comes next is another writer's, of another SSRC.
+    @Test func aHoleBetweenTwoStreamsIsOneToo() {
+        let pinned = Pinned()
+        func records(_ ssrc: UInt32, from: Int64, count: Int) -> [(Journal.RecordType, Int64, [UInt8])] {
+            (0..<count).map { (.rtp, from + Int64($0) * 20_000, rtp(UInt16($0), UInt32($0) * 1800, ssrc: ssrc, VP8Sample.inter)) }
+        }
+        var indexer = TrackIndexer(recording: "rec1", track: "cam1")
+        indexer.add(pinned.pin(journal(records: records(1, from: 0, count: 100))))
+        indexer.add(pinned.pin(journal(records: records(2, from: 6_000_000, count: 100))))
+        let evidence = indexer.finish()!
+        #expect(LossLedger.holes(evidence, until: nil) == [Hole(cause: .recorderDown, from: 1_980_000, to: 6_000_000, packets: 0)])
+    }
     @Test func manyHolesBecomeFew() {
         let many = (0..<50_000).map { Hole(cause: .network, from: Int64($0) * 1_000_000, to: Int64($0) * 1_000_000 + 1, packets: 1) }
         let joined = LossLedger.join(many)

@@ -62,6 +62,10 @@ package enum LossLedger {
                 found.append(Hole(cause: cause(from, to, evidence), from: from, to: to, packets: missing > Limits.jump ? 0 : missing))
             }
         }
+        // Numbers tell nothing of a publisher that came back as another stream while no writer was alive.
+        for gap in evidence.gaps where gap.cause == .recorderDown && !evidence.streams.contains(where: { $0.spans(gap) }) {
+            found.append(Hole(cause: gap.cause, from: gap.from, to: gap.to, packets: 0))
+        }
         if let until, let last = evidence.lastReceived, !evidence.isClosed, until > last + TrackIndexer.Limits.handover {
             found.append(Hole(cause: .recorderDown, from: last, to: until, packets: 0))
         }
@@ -98,5 +102,13 @@ package enum LossLedger {
             if out.count <= Limits.holes || slack > 3_600_000_000 { return Array(out.prefix(Limits.holes)) }
             slack *= 4
         }
+    }
+}
+
+extension CapturedStream {
+    /// Has packets before and after it, whose numbers say what is missing.
+    fileprivate func spans(_ gap: CaptureGap) -> Bool {
+        guard let first = runs.first, let last = runs.last else { return false }
+        return first.lowerBound <= gap.from && last.upperBound >= gap.to
     }
 }
