@@ -59,6 +59,10 @@ import Testing
 
             """)
     }
+    @Test func anEndBeforeWhatWasAskedIsSaid() {
+        #expect(RoomViews.events(EventFeed(events: [], cursor: 12, isCut: true), since: 99) == "the log ends at 12, before 99\n")
+        #expect(RoomViews.events(EventFeed(events: [], cursor: 12, isCut: true), since: 3) == "older events than the first below have been removed\n")
+    }
     @Test func eventsAreOneLineEach() {
         let lost = EventEntry(position: 7, room: "R_1", first: 3, sequence: 5, epoch: Epoch(2), at: WallTime(seconds: 0), type: "events_lost", payload: #"{"from":3,"to":5}"#)
         #expect(RoomViews.events(EventFeed(events: [lost], cursor: 7, isCut: false)) == #"7         1970-01-01T00:00:00.000Z  R_1  3–5     events_lost         {"from":3,"to":5}"# + "\n")

@@ -15,10 +15,18 @@ extension ClusterOperations {
         guard let found = try await self.room(room.rawValue, .cluster) else { throw Self.unknownRoom }
         guard found.state == .active, let from = found.node, let epoch = found.epoch else { throw Self.inactive(found) }
         if from == node { return MoveReport(room: room, from: from, to: node, epoch: epoch, milliseconds: 0) }
+        try requireWork(node)
         do {
             let claim = try await system.move(kind: Room.kind, key: found.room.id.rawValue, to: node, deadline: Limits.move)
             return MoveReport(room: found.room.id, from: from, to: claim.node, epoch: claim.epoch, milliseconds: (context.loop.now - begun).milliseconds)
         } catch { throw ServiceError(moving: error) }
+    }
+    /// Said here in an operator's words; placement refuses it in any case.
+    private func requireWork(_ node: NodeName) throws {
+        guard let member = system.member(node) else { throw ServiceError(.unavailable, code: "node_away", message: "\(node) is away; `troupectl nodes` shows who is there") }
+        guard member.state.takesWork || member.state == .suspect else {
+            throw ServiceError(.conflict, code: "node_takes_no_work", message: "\(node) is \(member.state) and takes no work; `troupectl undrain \(node)` lets a drained node take it again")
+        }
     }
     private static let unknownRoom = ServiceError(.notFound, code: "unknown_room", message: "no room has this id or meeting code")
     private static func inactive(_ report: RoomReport) -> ServiceError {

@@ -43,8 +43,8 @@ package final class NodeDrain: @unchecked Sendable {
         deadline = loop.now + limit
         round += 1
         failures = []
-        actorsAtFirst = 0
-        actorsLeft = 0
+        actorsAtFirst = context.edge.hostedCount + context.edge.recordingCount
+        actorsLeft = actorsAtFirst
         edgeProgress = DrainProgress()
         context.system.setState(.draining)
         let round = round

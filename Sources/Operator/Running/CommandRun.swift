@@ -137,7 +137,7 @@ final class CommandRun: @unchecked Sendable {
             var isAtEnd = true
             try await enduring(!follows) { [self] in
                 let feed = try await client.ask { [query] in try await $0.events(query) }
-                if !follows { show(feed.json) { _ in RoomViews.events(feed) } } else if invocation.isJSON { Console.out(feed.events.map { $0.json.text + "\n" }.joined()) } else { Console.out(RoomViews.events(feed)) }
+                if !follows { show(feed.json) { _ in RoomViews.events(feed, since: query.since) } } else if invocation.isJSON { Console.out(feed.events.map { $0.json.text + "\n" }.joined()) } else { Console.out(RoomViews.events(feed, since: query.since)) }
                 query.since = feed.cursor
                 isAtEnd = feed.events.count < query.rows
             }

@@ -18,7 +18,7 @@ enum OrderViews {
         case .none: return "\(report.node) takes work\n"
         case .draining: return progress(report) + "\n"
         case .drained:
-            return "\(report.node) is drained: \(report.actors) rooms and recordings moved, \(report.moved) clients moved, \(report.left) left; `troupectl undrain \(report.node)` lets it take work again\n"
+            return "\(report.node) is drained: rooms and recordings moved: \(report.actors), clients moved: \(report.moved), clients that left: \(report.left); `troupectl undrain \(report.node)` lets it take work again\n"
         case .incomplete:
             let why = report.failures.map { "  \(DisplayText.safe($0))\n" }.joined()
             return "\(report.node) is not empty: \(report.actorsLeft) of \(report.actors) rooms and recordings stay, \(cutOff(report)); `troupectl undrain \(report.node)` lets it take work again\n" + why

@@ -77,8 +77,10 @@ enum RoomViews {
     // MARK: Events
 
     /// One line an event: lines are never cut, they are searched.
-    static func events(_ feed: EventFeed) -> String {
-        var text = feed.isCut ? "older events than the first below have been removed\n" : ""
+    /// - Parameter since: what was asked for.
+    static func events(_ feed: EventFeed, since: UInt64 = 0) -> String {
+        var text = ""
+        if feed.isCut { text = feed.cursor < since ? "the log ends at \(feed.cursor), before \(since)\n" : "older events than the first below have been removed\n" }
         for event in feed.events {
             let number = event.first < event.sequence ? "\(event.first)–\(event.sequence)" : "\(event.sequence)"
             let place = event.position.map { "\($0)".padded(to: 8) + "  " } ?? ""

@@ -84,6 +84,8 @@ import Testing
             try await cluster.create("R_idle")
             #expect(await refused("R_1", "n9") == "unknown_node")
             #expect(await refused("R_none", target) == "unknown_room")
+            _ = try await asked.run { try await $0.drain(from, seconds: 5) }
+            try await until("all know that it drains") { await refused("R_1", from) == "node_takes_no_work" }
             #expect(await refused("R_idle", target) == "room_idle")
         }
     }
