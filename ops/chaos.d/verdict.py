@@ -14,13 +14,13 @@ class Verdict:
     def __init__(self, plan):
         self.plan, self.rows = plan, []
 
-    def at_most(self, name, values, bar, q=0.95, unit="s"):
+    def at_most(self, name, values, bar, q=0.95, unit="s", detail=""):
         values = [values] if isinstance(values, (int, float)) else list(values)
         found = quantile(values, q)
-        self.rows.append({"objective": name, "n": len(values), "value": None if math.isnan(found) else found, "bar": bar, "unit": unit, "quantile": q if len(values) > 1 else None, "met": bool(found <= bar)})
+        self.rows.append({"objective": name, "n": len(values), "value": None if math.isnan(found) else found, "bar": bar, "unit": unit, "quantile": q if len(values) > 1 else None, "detail": str(detail), "met": bool(found <= bar)})
 
     def is_true(self, name, holds, detail=""):
-        self.rows.append({"objective": name, "value": bool(holds), "detail": str(detail), "met": bool(holds)})
+        self.rows.append({"objective": name, "value": bool(holds), "detail": str(detail) if detail or detail == 0 else "", "met": bool(holds)})
 
     @property
     def passed(self):
@@ -40,6 +40,6 @@ class Verdict:
                 continue
             value = "nothing measured" if row["value"] is None else "never" if math.isinf(row["value"]) else f"{row['value']:.3f} {row['unit']}"
             of = f" p{row['quantile'] * 100:g} of {row['n']}" if row["quantile"] else ""
-            lines.append(f"  {mark} {row['objective']}{of}: {value} (at most {row['bar']} {row['unit']})")
+            lines.append(f"  {mark} {row['objective']}{of}: {value} (at most {row['bar']} {row['unit']})" + (f"; {row['detail']}" if row["detail"] and not row["met"] else ""))
         return "\n".join(lines)
 

@@ -7,6 +7,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 READY_SECONDS = 30
 STOP_SECONDS = 25
 POSTGRES = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin"))
+FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
+DISK_BYTES = 256 << 20  # of the disk that recordings are kept on
 HUB, CLIENTS = "10.88.0.254", "10.88.0.200"
 
 
@@ -50,25 +52,39 @@ class Node:
         self.log = world.folder / f"{name}.log"
         self.clock = world.folder / f"{name}.clock"
         self.process = self.delay = None
+        self.is_stalled = False
 
     @property
     def url(self):
         return f"https://{self.namespace.address}:8443"
 
-    def start(self, environment=None):
+    def start(self):
+        words = [self.program, "node", "--topology", self.world.topology, "--name", self.name]
+        if self.world.has_clocks:
+            self.set_clock(0)
+            words = ["env", f"LD_PRELOAD={FAKETIME}", f"FAKETIME_TIMESTAMP_FILE={self.clock}", "FAKETIME_CACHE_DURATION=1", "FAKETIME_DONT_FAKE_MONOTONIC=1", "DONT_FAKE_MONOTONIC=1", *words]
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(
-                self.namespace.command(self.program, "node", "--topology", self.world.topology, "--name", self.name),
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, **(environment or {})})
+            self.process = subprocess.Popen(self.namespace.command(*words), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         return self
+
+    def set_clock(self, seconds):
+        """How far this node's wall clock is ahead, within a second from now. The kernel's own stamps of packets stay true."""
+        fresh = self.clock.with_suffix(".new")
+        fresh.write_text(f"{seconds:+d}\n")
+        fresh.rename(self.clock)
 
     @property
     def is_running(self):
         return self.process is not None and self.process.poll() is None
 
+    @property
+    def answers(self):
+        return self.is_running and not self.is_stalled
+
     def signal(self, number):
         if self.is_running:
             self.process.send_signal(number)
+        self.is_stalled = number == signal.SIGSTOP or self.is_stalled and number != signal.SIGCONT
 
     def kill(self):
         self.signal(signal.SIGKILL)
@@ -185,7 +201,7 @@ class PostgreSQL:
 class World:
     """`with World(5) as world:` brings up the nodes; all is gone afterwards."""
 
-    def __init__(self, count, binaries, programs=None):
+    def __init__(self, count, binaries, programs=None, has_clocks=False):
         if os.getuid() != 0:
             raise ChaosError("needs root: it makes network namespaces")
         self.prefix, self.folder = f"tc{os.getpid() % 100000}", pathlib.Path(tempfile.mkdtemp(prefix="troupe-chaos-"))
@@ -193,7 +209,9 @@ class World:
         self.hub = f"{self.prefix}-hub"
         self.count, self.binaries, self.programs = count, binaries, programs or {}
         self.nodes, self.clients, self.database, self.started, self.store_address = {}, None, None, [], HUB
-        self.topology = self.folder / "topology.yaml"
+        self.topology, self.disk, self.has_clocks = self.folder / "topology.yaml", self.folder / "recordings", has_clocks
+        if has_clocks and not os.path.exists(FAKETIME):
+            raise ChaosError(f"{FAKETIME} is not there: ops/install --chaos")
 
     def tool(self, name):
         program = self.folder / name
@@ -203,6 +221,8 @@ class World:
 
     def __enter__(self):
         try:
+            self.disk.mkdir()
+            run("mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES},mode=0755", "chaos", self.disk)
             run("ip", "netns", "add", self.hub)
             run("ip", "-n", self.hub, "link", "set", "lo", "up")
             run("ip", "-n", self.hub, "link", "add", "br0", "type", "bridge")
@@ -238,7 +258,7 @@ class World:
         secret = self.folder / "postgres.url"
         secret.write_text(self.database.url + "\n")
         secret.chmod(0o600)
-        lines += ["store:", f"  postgres: {{url_file: {secret}}}", "storage:", f"  folder: {self.folder}/recordings", "  shared: true", f"ca_dir: {self.folder}/ca", f"keys_file: {self.folder}/keys.yaml"]
+        lines += ["store:", f"  postgres: {{url_file: {secret}}}", "storage:", f"  folder: {self.disk}", "  shared: true", f"ca_dir: {self.folder}/ca", f"keys_file: {self.folder}/keys.yaml"]
         self.topology.write_text("\n".join(lines) + "\n")
         run(self.binaries / "troupe", "keys", "--topology", self.topology)
 
@@ -270,6 +290,14 @@ class World:
                 if time.monotonic() > end:
                     raise ChaosError(f"{node.name} is not ready within {READY_SECONDS} s: {self.request(node, '/readyz')}")
                 time.sleep(0.05)
+
+    def fill_disk(self):
+        """Takes all that is free on it; gives the file that does."""
+        filler = self.disk / "filler"
+        free = os.statvfs(self.disk)
+        with open(filler, "wb") as file:
+            os.posix_fallocate(file.fileno(), 0, free.f_bavail * free.f_frsize)
+        return filler
 
     def load(self, *words):
         """A `troupe-load` in the clients' namespace; its JSON is read by `finish`."""
@@ -310,6 +338,9 @@ class World:
         for namespace in [node.namespace for node in self.nodes.values()] + ([self.clients] if self.clients else []):
             namespace.remove()
         run("ip", "netns", "del", self.hub, check=False)
+        if os.environ.get("TROUPE_KEEP"):
+            run("cp", "-a", self.disk, self.folder / "recordings.kept", check=False)
+        run("umount", "--lazy", self.disk, check=False)
         if os.environ.get("TROUPE_KEEP"):
             print(f"kept {self.folder}", file=sys.stderr)
         else:
