@@ -18,6 +18,8 @@ extension ClusterOperations {
         try requireWork(node)
         do {
             let claim = try await system.move(kind: Room.kind, key: found.room.id.rawValue, to: node, deadline: Limits.move)
+            // The target comes to life with the first call: this one, so that whoever looks now finds the room there.
+            _ = try? await ClusterSystem.$deadline.withValue(Limits.answer) { try await context.room(found.room.id).snapshot() }
             return MoveReport(room: found.room.id, from: from, to: claim.node, epoch: claim.epoch, milliseconds: (context.loop.now - begun).milliseconds)
         } catch { throw ServiceError(moving: error) }
     }

@@ -17,7 +17,7 @@ package enum ConferenceActors {
         let system = context.system
         system.register(error: ServiceError.self)
         system.register(error: StoreError.self)
-        system.virtual(Room.kind, roles: ["room"], move: moving(Room.self) { try await Room.activate(from: $0, claim: $1, context: context) }) { key, claim, _ in
+        system.virtual(Room.kind, roles: ["room"], revives: true, move: moving(Room.self) { try await Room.activate(from: $0, claim: $1, context: context) }) { key, claim, _ in
             try await Room.activate(key: key, claim: claim, context: context)
         } lost: { _, actor in
             await (actor as? Room)?.local { $0.claimLost() }
