@@ -6,7 +6,7 @@ from verdict import Verdict
 from world import ChaosError
 
 DETECT = {"kill": 0.7, "power": 2.0, "stop": 2.0}
-GAP = {"kill": 1.0, "power": 2.0, "stop": 3.0, "drain": 0.1}
+GAP = {"kill": 1.0, "power": 2.0, "stop": 3.0, "partition": 3.0, "drain": 0.1}
 DRAIN_SECONDS = 15
 OUTAGE_SECONDS = 10     # of the store
 CLOCK_SECONDS = 600     # that a clock jumps
@@ -76,7 +76,7 @@ def partition(world, arguments, kind="partition"):
     run.finish()
     after = run.roster[1] if run.roster else 0
     verdict.is_true("the epoch grew, or stayed", before <= after, f"{before} → {after}")
-    run.media_flows_again(verdict, 8 / rounds + 3)
+    run.media_flows_again(verdict, GAP["partition"] if rounds == 1 else GAP["partition"] + 8 / rounds)
     run.clients_agree(verdict)
     run.no_event_lost(verdict)
     return verdict
@@ -165,7 +165,8 @@ def store_down(world, arguments):
     status, answer = world.request(nodes[0], "/api/v1/sessions/create", {"title": "x", "host_name": "y"}, run.token)
     verdict.is_true("a new room is refused for now", status == 503, f"{status} {answer}")
     verdict.is_true("health stays good", all(world.request(node, path)[0] == 200 for node in nodes for path in ("/healthz", "/readyz")))
-    run.rosters_agree(verdict, nodes)
+    known = [world.request(node, f"/admin/v1/rooms/{run.room}", token=run.token)[1] for node in nodes]
+    verdict.is_true("the room is told with all its people", all(len(room.get("participants", [])) == run.expected for room in known), "" if known[0].get("participants") else known[0])
     time.sleep(max(0.0, begun + OUTAGE_SECONDS - time.time()))
     world.database.start()
     end, status = time.time() + 10, 0
@@ -173,6 +174,7 @@ def store_down(world, arguments):
         status, _ = world.request(nodes[0], "/api/v1/sessions/create", {"title": "x", "host_name": "y"}, run.token)
         time.sleep(0.2)
     verdict.is_true("new rooms again after it returned", status == 201, status)
+    run.rosters_agree(verdict, nodes)
     run.recording_goes_on(verdict, nodes[0], hole=False)
     run.finish()
     verdict.at_most("media gap of subscribers", run.gaps(), 0.1, detail=run.worst())

@@ -7,7 +7,6 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 READY_SECONDS = 30
 STOP_SECONDS = 25
 POSTGRES = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin"))
-FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
 DISK_BYTES = 256 << 20  # of the disk that recordings are kept on
 HUB, CLIENTS = "10.88.0.254", "10.88.0.200"
 
@@ -62,16 +61,15 @@ class Node:
         words = [self.program, "node", "--topology", self.world.topology, "--name", self.name]
         if self.world.has_clocks:
             self.set_clock(0)
-            words = ["env", f"LD_PRELOAD={FAKETIME}", f"FAKETIME_TIMESTAMP_FILE={self.clock}", "FAKETIME_CACHE_DURATION=1", "FAKETIME_DONT_FAKE_MONOTONIC=1", "DONT_FAKE_MONOTONIC=1", *words]
+            words = ["env", f"LD_PRELOAD={self.world.tool('clock')}", f"TROUPE_CLOCK={self.clock}", *words]
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(self.namespace.command(*words), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         return self
 
     def set_clock(self, seconds):
-        """How far this node's wall clock is ahead, within a second from now. The kernel's own stamps of packets stay true."""
-        fresh = self.clock.with_suffix(".new")
-        fresh.write_text(f"{seconds:+d}\n")
-        fresh.rename(self.clock)
+        """How far this node's wall clock is ahead, from now on. The kernel's own stamps of packets stay true."""
+        with open(self.clock, "r+b" if self.clock.exists() else "wb") as file:
+            file.write(seconds.to_bytes(8, "little", signed=True))
 
     @property
     def is_running(self):
@@ -210,13 +208,13 @@ class World:
         self.count, self.binaries, self.programs = count, binaries, programs or {}
         self.nodes, self.clients, self.database, self.started, self.store_address = {}, None, None, [], HUB
         self.topology, self.disk, self.has_clocks = self.folder / "topology.yaml", self.folder / "recordings", has_clocks
-        if has_clocks and not os.path.exists(FAKETIME):
-            raise ChaosError(f"{FAKETIME} is not there: ops/install --chaos")
 
     def tool(self, name):
+        """What is built of ops/chaos.d/NAME.c."""
         program = self.folder / name
         if not program.exists():
-            run("gcc", "-O2", "-o", program, ROOT / "ops" / "chaos.d" / f"{name}.c", "-lnetfilter_queue")
+            options = {"nfqdelay": ["-lnetfilter_queue"], "clock": ["-shared", "-fPIC"]}[name]
+            run("gcc", "-O2", "-o", program, ROOT / "ops" / "chaos.d" / f"{name}.c", *options)
         return program
 
     def __enter__(self):
@@ -294,9 +292,11 @@ class World:
     def fill_disk(self):
         """Takes all that is free on it; gives the file that does."""
         filler = self.disk / "filler"
-        free = os.statvfs(self.disk)
-        with open(filler, "wb") as file:
-            os.posix_fallocate(file.fileno(), 0, free.f_bavail * free.f_frsize)
+        with open(filler, "wb", buffering=0) as file:
+            for size in (1 << 20, 4096):
+                with contextlib.suppress(OSError):
+                    while file.write(bytes(size)) == size:
+                        pass
         return filler
 
     def load(self, *words):
