@@ -52,6 +52,22 @@ import Testing
         #expect(again.replaced?.edge == Self.edge("e-b") && again.replaced?.reason == .replaced)
     }
 
+    @Test func aMemberWhoseEdgeIsSilentIsGivenUp() throws {
+        var core = room()
+        let number = try core.attach(attachment("a"), now: start, wall: Self.wall).grant.snapshot.attachment
+        _ = try core.attach(attachment("b"), now: start, wall: Self.wall)
+        let silence = RoomCore.Limits.silence, late = start + silence
+        let isKept = core.touch("a", attachment: number, now: start + silence / 2), isStale = core.touch("b", attachment: number, now: late)
+        #expect(isKept && !isStale)
+        let first = core.handleTimeout(now: late, wall: Self.wall)
+        #expect(first.isEmpty)
+        // Both are doubted by now; one of them speaks.
+        let second = core.handleTimeout(now: late + silence / 2, wall: Self.wall), isBack = core.touch("a", attachment: number, now: late + silence / 2)
+        #expect(second.map(\.kind) == [.participantLeft("b", .nodeLost)] && isBack)
+        let third = core.handleTimeout(now: late + silence / 2 + RoomCore.Limits.recoveryWindow, wall: Self.wall)
+        #expect(third.isEmpty && core.members.keys.sorted() == ["a"])
+    }
+
     @Test func anOldEdgesLateWordChangesNothing() throws {
         var core = room()
         let old = try core.attach(attachment("a", edge: "old"), now: start, wall: Self.wall).grant.snapshot.attachment

@@ -90,7 +90,12 @@ extension Participant {
         self.media?.inbound[section.mid] = track
         published[track] = publication
         let me = info.id
-        try await tellTracks { try await $0.publish(publication, by: me, attachment: self.attachment) }
+        do { try await tellTracks { try await $0.publish(publication, by: me, attachment: self.attachment) } } catch let refusal as ServiceError {
+            // The description stands and has its answer; this track of it goes nowhere.
+            published[track] = nil
+            await media.router.local { [track] in $0.unpublish(track, attachment: publication.attachment) }
+            send(.error(id: nil, code: refusal.code, message: refusal.message))
+        }
     }
 
     func unpublish(_ track: TrackID) async throws {

@@ -64,11 +64,18 @@ extension Participant {
     }
 
     /// As `ask`, for what the Room must know about our tracks: where it stays unknown whether it does, we attach again, and
-    /// that says all of them.
+    /// that says all of them. - Throws: what the Room refused.
     func tellTracks(_ call: (Room) async throws -> Void) async throws {
-        do { try await ask(call) } catch {
-            if error is ClusterError { enqueue(.roomLost) }
-            throw error
+        do { try await ask(call) } catch is ClusterError { enqueue(.roomLost) }
+    }
+    /// Says goodbye to the Room, wherever it is by then, for as long as it keeps those who are silent.
+    func leaveRoom(_ reason: LeaveReason) {
+        let room = room, me = info.id, attachment = attachment, loop = context.loop
+        loop.spawn {
+            let end = loop.now + RoomCore.Limits.silence
+            while loop.now < end {
+                do { return try await room.leave(me, attachment: attachment, reason: reason) } catch { try? await loop.sleep(for: Limits.leaveAgain) }
+            }
         }
     }
 

@@ -29,6 +29,8 @@ package distributed actor Participant {
         package static let lastWord = Duration.seconds(1)
         /// Pause before a subscription whose publisher's node did not answer is tried again.
         package static let subscribeRetry = Duration.seconds(1)
+        /// Between attempts to say goodbye to the Room.
+        package static let leaveAgain = Duration.milliseconds(500)
     }
 
     enum Work: Sendable {
@@ -165,7 +167,7 @@ package distributed actor Participant {
         guard now - lastTouch >= Limits.roomTouch else { return }
         lastTouch = now
         let known = try? await ClusterSystem.$deadline.withValue(.seconds(1)) { try await room.touch(info.id, attachment: attachment) }
-        if known != true { await attachAgain() }
+        if known != true || !attached { await attachAgain() }
     }
 
     /// The client's connection is of no use any more: from here on it has `reconnectGrace` to come back.
@@ -184,7 +186,7 @@ package distributed actor Participant {
         connection = nil
         context.edge.remove(self, participant: info.id, room: roomID, reason)
         await closeMedia(isHandedOver: reason == .replaced || reason == .moved)
-        if tellRoom { try? await room.leave(info.id, attachment: attachment, reason: reason) }
+        if tellRoom { leaveRoom(reason) }
     }
     /// The node stops. A client that knows how to resume is expected elsewhere in a moment; for the others this is the end.
     func shutDown() async {

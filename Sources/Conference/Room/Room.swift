@@ -144,8 +144,8 @@ package distributed actor Room {
     /// An edge's question whether its attachment still stands. - Returns: false when it should attach again.
     /// One whose outbox was given up gets no events any more, so it does not stand either.
     package distributed func touch(_ participant: ParticipantID, attachment: UInt64) -> Bool {
-        guard let member = core.members[participant], let edge = member.edge, let outbox = outboxes[edge] else { return false }
-        return member.attachment == attachment && !outbox.closing
+        guard let edge = core.members[participant]?.edge, let outbox = outboxes[edge], !outbox.closing else { return false }
+        return core.touch(participant, attachment: attachment, now: context.loop.now)
     }
 
     package distributed func end() async throws {

@@ -21,7 +21,7 @@ extension RoomCore {
         let before = members[id]
         try admit(attachment, before, now: now, wall: wall)
         attachments = max(attachments, attachment.number) + 1
-        var member = Member(info: attachment.participant, edge: attachment.edge, attachment: attachments)
+        var member = Member(info: attachment.participant, edge: attachment.edge, attachment: attachments, heardAt: now)
         member.resumedFrom = attachment.number
         member.attempt = attachment.resume?.attempt ?? 0
         members[id] = member
@@ -79,7 +79,7 @@ extension RoomCore {
         if isNewer { forgetRestored(but: known) }
         log.recover(epoch: known.epoch, highest: known.sequence, copies: known.unwritten, at: wall)
         for info in known.participants where members[info.id] == nil && isSettling(now) {
-            members[info.id] = Member(info: info, edge: nil, attachment: 0, lostUntil: now + Limits.recoveryWindow)
+            members[info.id] = Member(info: info, edge: nil, attachment: 0, heardAt: now, lostUntil: now + Limits.recoveryWindow)
             hasLearned = true
         }
         for publication in known.publications {

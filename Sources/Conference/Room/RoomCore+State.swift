@@ -61,7 +61,7 @@ extension RoomCore {
         emptySince = state.emptyFor.map { now - .milliseconds($0) }
         for member in state.members {
             members[member.info.id] = Member(
-                info: member.info, edge: member.edge, attachment: member.attachment, resumedFrom: member.resumedFrom, attempt: member.attempt,
+                info: member.info, edge: member.edge, attachment: member.attachment, heardAt: now, resumedFrom: member.resumedFrom, attempt: member.attempt,
                 lostUntil: member.lostIn.map { now + .milliseconds($0) }, unconfirmed: Set(member.unconfirmed), republishUntil: member.republishIn.map { now + .milliseconds($0) })
         }
     }
@@ -97,7 +97,7 @@ extension RoomCore {
         take(state, now: now)
         if state.sequence == head.sequence { recent = state.recent }
         for member in state.members {
-            members[member.info.id] = Member(info: member.info, edge: nil, attachment: 0, lostUntil: now + Limits.recoveryWindow)
+            members[member.info.id] = Member(info: member.info, edge: nil, attachment: 0, heardAt: now, lostUntil: now + Limits.recoveryWindow)
         }
         restored = Set(members.keys)
         if !members.isEmpty { emptySince = nil }

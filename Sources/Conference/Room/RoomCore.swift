@@ -17,6 +17,8 @@ package struct RoomCore {
         package static let nameBytes = 256
         /// How long members known only by report, or whose edge's node died, may take to attach again.
         package static let recoveryWindow = Duration.seconds(6)
+        /// Edges say every `Participant.Limits.roomTouch` that they have a member; one of whom nothing is heard for so long may be gone.
+        package static let silence = Duration.seconds(12)
         /// How long a client that resumed or moved may take to publish its tracks at its new edge.
         package static let republishWindow = Duration.seconds(10)
         /// Events kept for clients that come back.
@@ -32,6 +34,8 @@ package struct RoomCore {
         /// Nil while the member is known only by another edge's report.
         package var edge: ActorAddress?
         package var attachment: UInt64
+        /// When its edge spoke of it last.
+        package var heardAt: Instant
         /// What the attachment continued, and the client's try that it was: a try that comes late is refused.
         package var resumedFrom: UInt64 = 0
         package var attempt: UInt32 = 0
@@ -94,9 +98,21 @@ package struct RoomCore {
         }
     }
 
+    /// An edge has the member still. - Returns: false where its attachment does not stand: it should attach again.
+    package mutating func touch(_ id: ParticipantID, attachment: UInt64, now: Instant) -> Bool {
+        guard let member = members[id], member.edge != nil, member.attachment == attachment else { return false }
+        members[id]?.heardAt = now
+        // Its node may have been declared dead for being silent.
+        members[id]?.lostUntil = nil
+        return true
+    }
+
     /// Carries out what is due. - Returns: events, in order.
     package mutating func handleTimeout(now: Instant, wall: WallTime) -> [RoomEvent] {
         var events: [RoomEvent] = []
+        for (id, member) in members where member.edge != nil && member.lostUntil == nil && now - member.heardAt >= Limits.silence {
+            members[id]?.lostUntil = now + Limits.recoveryWindow
+        }
         for id in members.filter({ $0.value.lostUntil.map { $0 <= now } ?? false }).keys.sorted() {
             events += leave(id, attachment: nil, reason: .nodeLost, now: now, wall: wall)
         }
