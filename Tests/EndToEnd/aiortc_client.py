@@ -21,8 +21,8 @@ aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: ["127.0.0.1"]
 class Client:
     """Publishes aiortc's test picture and silence, receives everything, answers offers."""
 
-    def __init__(self, node, room, name):
-        self.node, self.room, self.name = node, room, name
+    def __init__(self, node, room, name, features=()):
+        self.node, self.room, self.name, self.features = node, room, name, features
         self.frames = {"audio": 0, "video": 0}
         self.messages = []
         self.tasks = set()
@@ -39,6 +39,8 @@ class Client:
         self.pc.addTrack(AudioStreamTrack())
         self.pc.addTrack(VideoStreamTrack())
         self.spawn(self.read())
+        if self.features:
+            await self.send({"type": "hello", "features": list(self.features)})
         await self.pc.setLocalDescription(await self.pc.createOffer())
         await self.send({"type": "webrtc_offer", "sdp": self.pc.localDescription.sdp})
 
@@ -100,6 +102,22 @@ async def talk(cluster, ada, room, run):
         await client.stop()
 
 
+async def lose_media(cluster, room):
+    """The media session ends and the signalling does not: a client that can resume is told to, by the end of its socket."""
+    client = Client(cluster["n2"], room, "Returner", features=["resume"])
+    await client.start()
+    try:
+        await client.wait_frames(more=5)
+        await client.pc.close()
+        for _ in range(80):
+            if client.socket.closed:
+                break
+            await asyncio.sleep(0.1)
+        assert client.socket.closed and client.socket.close_code == 4408, (client.socket.closed, client.socket.close_code, client.messages[-5:])
+    finally:
+        await client.stop()
+
+
 def main():
     with Cluster({"n1": ["edge", "room"], "n2": ["edge", "room"]}) as cluster, concurrent.futures.ThreadPoolExecutor(1) as pool:
         run = lambda work: pool.submit(work).result(120)
@@ -109,6 +127,7 @@ def main():
             ada = run(lambda: Person(browser, "Ada"))
             room = run(lambda: ada.create_room(cluster["n1"], "Robots welcome"))
             asyncio.run(talk(cluster, ada, room, run))
+            asyncio.run(lose_media(cluster, room))
         finally:
             run(lambda: manager.__exit__(None, None, None))
     print("aiortc and Chromium met across two nodes")
