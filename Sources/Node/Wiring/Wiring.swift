@@ -12,6 +12,10 @@ internal import Transport
 internal import WebRTC
 
 package enum Wiring {
+    private enum Limits {
+        /// Exit status of a process whose media stands still (EX_SOFTWARE of sysexits.h).
+        static let stalledExit: Int32 = 70
+    }
     /// Starts every part of a node on its control loop and gives back what stops them.
     static func start(_ environment: NodeEnvironment) async throws -> any NodeService {
         let certificate = try DTLSCertificate.selfSigned(now: environment.control.wall)
@@ -41,6 +45,11 @@ package enum Wiring {
             context.freezeEdge(isFrozen)
         }
         MediaPorts.start(media, on: environment)
+        let watchdog = MediaWatchdog(control: environment.control, loops: media.map(\.loop)) { index in
+            log.error("a media loop stands still: this process ends, its clients go on elsewhere", ["loop": "\(index)"])
+            _exit(Limits.stalledExit)
+        }
+        watchdog.start()
         try await system.start()
         try environment.control.onSignal(SIGHUP) { reloadCertificates(environment, system) }
         let metrics = NodeMetrics(environment: environment, system: system, edge: edge, media: media, planes: planes, recorder: recorder)
@@ -55,7 +64,7 @@ package enum Wiring {
         metrics.gateway = gateway
         try await gateway.start()
         if recorder != nil { ConferenceActors.wakeUnfinished(context) }
-        return RunningNode(context: context, operations: operations, sampler: sampler, media: media, recorder: recorder, gateway: gateway)
+        return RunningNode(context: context, operations: operations, sampler: sampler, watchdog: watchdog, media: media, recorder: recorder, gateway: gateway)
     }
 
     private static func cluster(_ environment: NodeEnvironment) throws -> ClusterConfiguration {
@@ -125,12 +134,13 @@ private final class RunningNode: NodeService {
     private let context: ConferenceContext
     private let operations: ClusterOperations
     private let sampler: NodeSampler
+    private let watchdog: MediaWatchdog
     private let media: [MediaLoop]
     private let recorder: Recorder?
     private let gateway: Gateway
 
-    init(context: ConferenceContext, operations: ClusterOperations, sampler: NodeSampler, media: [MediaLoop], recorder: Recorder?, gateway: Gateway) {
-        self.context = context; self.operations = operations; self.sampler = sampler; self.media = media; self.recorder = recorder; self.gateway = gateway
+    init(context: ConferenceContext, operations: ClusterOperations, sampler: NodeSampler, watchdog: MediaWatchdog, media: [MediaLoop], recorder: Recorder?, gateway: Gateway) {
+        self.context = context; self.operations = operations; self.sampler = sampler; self.watchdog = watchdog; self.media = media; self.recorder = recorder; self.gateway = gateway
     }
     func drain(within deadline: Duration) async {
         let report = await operations.draining.run(within: deadline)
@@ -141,6 +151,7 @@ private final class RunningNode: NodeService {
     }
     func stop() async {
         sampler.stop()
+        watchdog.stop()
         await context.edge.shutdown()
         await gateway.stop()
         let unwritten = await context.edge.settleLogs(within: Limits.lastEvents)
