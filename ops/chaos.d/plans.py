@@ -223,6 +223,36 @@ def clock_jump(world, arguments):
     return verdict
 
 
+def mixed(world, arguments):
+    """Nodes of an earlier release and of this one in one room, which moves between them; then the earlier ones are replaced, one by one."""
+    verdict = Verdict("mixed")
+    new = world.binaries / "troupe"
+    earlier = [node for node in world.nodes.values() if node.program != new]
+    run = Run(world, arguments, after=20 + 12 * len(earlier), record=True)
+    refused = []
+    for node in (earlier[0], list(world.nodes.values())[-1]):
+        if node is not run.owner():
+            status, answer = run.admin(f"rooms/{run.room}/move", {"node": node.name})
+            refused += [] if status == 200 else [(node.name, status, answer)]
+        time.sleep(1)
+    verdict.is_true("the room moves to the earlier release and back", not refused, refused[:2])
+    run.rosters_agree(verdict, list(world.nodes.values()))
+    for node in earlier:
+        begun = time.time()
+        node.signal(signal.SIGTERM)
+        status = node.process.wait(DRAIN_SECONDS + 10)
+        node.program = new
+        node.start()
+        world.wait_ready([node])
+        run.wait_joined()
+        verdict.is_true(f"{node.name} is replaced", status == 0, f"exit {status}, after {time.time() - begun:.1f} s")
+    run.rosters_agree(verdict, list(world.nodes.values()))
+    run.recording_goes_on(verdict, run.any_node(), hole=False)
+    run.finish()
+    nobody_loses_a_frame(run, verdict)
+    return verdict
+
+
 def quiet(world, arguments):
     """Nothing is broken, but the processors are kept busy: nobody may be declared down."""
     import os
@@ -248,5 +278,5 @@ PLANS = {
     "partition": partition,
     "asymmetric": lambda world, arguments: partition(world, arguments, "asymmetric"),
     "flapping": lambda world, arguments: partition(world, arguments, "flapping"),
-    "lossy": lossy, "drain": drain, "move": move, "store-down": store_down, "disk-full": disk_full, "clock-jump": clock_jump, "quiet": quiet,
+    "lossy": lossy, "drain": drain, "move": move, "store-down": store_down, "disk-full": disk_full, "clock-jump": clock_jump, "mixed": mixed, "quiet": quiet,
 }
