@@ -26,7 +26,10 @@ extension ClusterOperations {
     /// Said here in an operator's words; placement refuses it in any case.
     private func requireWork(_ node: NodeName) throws {
         guard let member = system.member(node) else { throw ServiceError(.unavailable, code: "node_away", message: "\(node) is away; `troupectl nodes` shows who is there") }
-        guard member.state.takesWork || member.state == .suspect else {
+        switch member.state {
+        case .up, .suspect: return
+        case .joining: throw ServiceError(.unavailable, code: "node_joining", message: "\(node) is starting; try again in a moment")
+        case .draining, .leaving, .down:
             throw ServiceError(.conflict, code: "node_takes_no_work", message: "\(node) is \(member.state) and takes no work; `troupectl undrain \(node)` lets a drained node take it again")
         }
     }

@@ -144,9 +144,10 @@ package distributed actor Participant {
         })
         let welcome = view.welcome(for: info, session: session, nodes: context.nodes(for: info.id))
         send(resume == nil ? .welcome(welcome) : .resumed(Resumed(welcome: welcome, missed: grant.missed, settles: grant.isSettling ? RoomCore.Limits.recoveryWindow : nil)))
+        // What was published meanwhile waits: beside the first subscription another one would open a second PeerConnection.
+        if autoSubscribe { await subscribe(to: view.publications.keys.filter { view.publications[$0]?.info.participantID != info.id }.sorted()) }
         isOpen = true
         startPump()
-        if autoSubscribe { await subscribe(to: view.publications.keys.filter { view.publications[$0]?.info.participantID != info.id }.sorted()) }
         begin(on: context.loop) { await $0.tickForever() }
     }
 

@@ -131,7 +131,7 @@ final class OperatedCluster {
         }
         nodes = made
         for node in nodes { try await node.start() }
-        for node in nodes { try await until("\(node.name) sees all") { Set(node.system.members().map(\.name)) == Set(names) } }
+        for node in nodes { try await until("\(node.name) sees all") { Set(node.system.members().filter(\.state.takesWork).map(\.name)) == Set(names) } }
     }
     deinit {
         for file in files { unlink("\(folder)/\(file)") }
