@@ -139,7 +139,7 @@ final class Attachment: @unchecked Sendable {
         say(ClientSignal("heartbeat"))
         media.loop.schedule(after: Limits.patience) { [weak self] in
             guard let self, !self.isOver, self.heardAt < sent else { return }
-            self.owner.lost(self, "no answer to a heartbeat")
+            self.owner.lost(self, "no answer to a heartbeat", isSilent: true)
         }
     }
     private func offer() { if let sdp = negotiation.makeOffer() { say(ClientSignal("webrtc_offer", sdp: sdp)) } }

@@ -30,7 +30,8 @@ extension Participant {
         isGone = true
     }
 
-    func lost(_ attachment: Attachment, _ reason: String) {
+    /// - Parameter isSilent: its node does not say that it is gone.
+    func lost(_ attachment: Attachment, _ reason: String, isSilent: Bool = false) {
         guard !isLeaving else { return }
         if attachment !== current { return drop(attachment) }
         guard resumes, token != nil, !isGone else {
@@ -40,19 +41,20 @@ extension Participant {
         // A move that is under way brings the next attachment; if it fails it comes back here.
         attachment.end()
         guard !isMoving, !isRecovering else { return }
-        recover()
+        recover(isSilent: isSilent)
     }
 
-    private func recover() {
+    private func recover(isSilent: Bool = false) {
         isRecovering = true
         let lostAt = media.loop.now
         media.loop.spawn { [self] in
             var tries = 0
             for pause in ResumeLimits.pauses {
                 try? await media.loop.sleep(for: pause)
-                for node in nodes where !isLeaving {
+                // One's own node comes first, unless it would be asked in vain.
+                for node in isSilent ? nodes.dropFirst() + nodes.prefix(1) : nodes[...] where !isLeaving {
                     tries += 1
-                    guard await resume(at: node, isMove: false, within: tries == 1 ? ResumeLimits.openAgain : ResumeLimits.open) else { continue }
+                    guard await resume(at: node, isMove: false, within: tries == 1 && !isSilent ? ResumeLimits.openAgain : ResumeLimits.open) else { continue }
                     tally.resumes += 1
                     tally.longestAway = max(tally.longestAway, (media.loop.now - lostAt).inMilliseconds)
                     isRecovering = false
