@@ -82,6 +82,8 @@ package struct ClusterConfiguration: Sendable {
         /// Between two looks of a client whether it is connected.
         package static let connectedLook = Duration.milliseconds(10)
         package static let leaseRenewal = Duration.milliseconds(250)
+        /// Between two looks at who votes; whoever judges another life looks as well.
+        package static let votersLook = Duration.seconds(1)
         /// A row that stands still for so long (margin included), of a node that does not answer, is of a dead one.
         package static let leaseTime = Duration.milliseconds(1250)
     }

@@ -246,6 +246,7 @@ package final class ClusterSystem: DistributedActorSystem, @unchecked Sendable {
     package func deactivate(kind: String, key: String) async { await virtuals.deactivate(VirtualIdentity(kind: kind, key: key)) }
     /// Likewise, at once: on the control loop, or where nothing else runs.
     package var heldClaims: [Claim] { virtuals.claims }
+    package var linksNow: [LinkReport] { links.reports }
     /// The claims this node holds now.
     package func claims() async -> [Claim] { (try? await onLoop { [self] in virtuals.claims }) ?? [] }
 

@@ -27,7 +27,7 @@ package struct Protections: OptionSet, Sendable {
     package static let vote = Protections(rawValue: 1 << 8)
     /// An owner that can neither renew nor see a majority decides nothing.
     package static let freeze = Protections(rawValue: 1 << 9)
-    /// A repeated resume gets the first one's answer.
+    /// Of two tries of one client to resume the later counts, whichever arrives first.
     package static let resumeDedup = Protections(rawValue: 1 << 10)
 
     package static let names: [(String, Protections)] = [

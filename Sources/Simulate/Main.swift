@@ -38,7 +38,9 @@ import Simulation
     private static func batch(_ options: Options) {
         for seed in options.seed..<options.seed &+ options.runs {
             let start = cpuMicroseconds()
-            let result = Simulation.runTwice(seed, parameters: options.parameters, protections: options.protections)
+            let result = options.isOnce
+                ? Simulation.run(seed, parameters: options.parameters, protections: options.protections)
+                : Simulation.runTwice(seed, parameters: options.parameters, protections: options.protections)
             print(SeedLine(result, microseconds: cpuMicroseconds() - start).line)
             fflush(nil)
         }

@@ -3,7 +3,8 @@ import Cluster
 import Glibc
 import Simulation
 
-/// Switches each protection off in turn and looks for the first seed that breaks an invariant.
+/// Switches each protection off in turn and looks for the first seed that breaks an invariant. Each has plans of its own: the
+/// faults it protects from, often, on a cluster as large as it takes.
 struct Mutations {
     enum Limits {
         static let seeds: UInt64 = 200
@@ -15,16 +16,8 @@ struct Mutations {
         print("protection          first seed   broken invariant")
         let names = options.withoutNames.isEmpty ? Protections.names.map(\.0) : options.withoutNames
         for name in names {
-            var child = options
-            child.without = Protections.named(name) ?? []
-            child.withoutNames = [name]
-            child.runs = Limits.seeds
-            var found: SeedLine?
-            Children(options: child) { line in
-                guard !line.isGood, line.verdict != Invariant.replay.rawValue else { return true }
-                found = line
-                return false
-            }.run()
+            guard let protection = Protections.named(name) else { continue }
+            let found = firstToNotice(name, protection)
             let seed = found.map { String($0.seed) } ?? "none in \(Limits.seeds)"
             print(pad(name, 20) + pad(seed, 13) + (found.map { "\($0.verdict): \($0.text.prefix(140))" } ?? "NOT NOTICED"))
             fflush(nil)
@@ -32,5 +25,57 @@ struct Mutations {
         }
         return isGood
     }
+    /// The first seed that fails without the protection and passes with it.
+    private func firstToNotice(_ name: String, _ protection: Protections) -> SeedLine? {
+        var child = options
+        child.isOnce = true
+        child.parameters = Self.plan(for: protection)
+        let end = options.seed + Limits.seeds
+        while child.seed < end {
+            (child.without, child.withoutNames, child.runs) = (protection, [name], end - child.seed)
+            guard let broken = firstFailure(child) else { return nil }
+            (child.without, child.withoutNames, child.runs, child.seed) = ([], [], 1, broken.seed)
+            if firstFailure(child) == nil { return broken }
+            child.seed += 1
+        }
+        return nil
+    }
+    private func firstFailure(_ options: Options) -> SeedLine? {
+        var found: SeedLine?
+        Children(options: options) { line in
+            guard !line.isGood else { return true }
+            if found.map({ line.seed < $0.seed }) ?? true { found = line }
+            return false
+        }.run()
+        return found
+    }
     private func pad(_ text: String, _ width: Int) -> String { text + String(repeating: " ", count: max(1, width - text.count)) }
+
+    static func plan(for protection: Protections) -> PlanParameters {
+        var plan = PlanParameters()
+        plan.scenario = .tally
+        plan.nodes = 3
+        plan.faults = 24
+        switch protection {
+        case .claimCAS: plan.kinds = [.kill, .restart, .isolate, .storeSlow]
+        // Where fewer than three vote, the row alone decides.
+        case .leaseCheck: (plan.nodes, plan.kinds) = (2, [.isolate, .flap])
+        case .stallCheck: plan.kinds = [.pause]
+        case .expiryCheck: plan.kinds = [.pause, .storeSlow]
+        case .incarnationCheck: plan.kinds = [.restart]
+        // A minority that suspects an owner which has a majority, but not the store.
+        case .vote: plan.kinds = [.isolate, .asymmetric, .storeUnreachable]
+        case .freeze: plan.kinds = [.severed]
+        default:
+            plan.scenario = .conference
+            plan.clients = 40
+            switch protection {
+            case .epochCheck: plan.kinds = [.pause, .isolate, .kill, .severed]
+            case .eventDedup: plan.kinds = [.reset, .asymmetric, .flap, .loss]
+            case .resumeDedup: plan.kinds = [.delay, .isolate, .loss, .reset]
+            default: plan.kinds = [.isolate, .flap, .delay, .reset, .drain]
+            }
+        }
+        return plan
+    }
 }

@@ -14,7 +14,8 @@ struct Options {
           --without NAME      switch one protection off: \(Protections.names.map(\.0).joined(separator: ", "))
           --mutations         switch each protection off in turn and look for the first seed that notices
           --trace             one seed, once, with its last lines; --lines N: how many (\(World.Limits.traceLines))
-          --nodes N --faults N --kinds A,B  another plan than the seed's own
+          --nodes N --faults N --clients N --kinds A,B  another plan than the seed's own
+          --once              each seed once: faster, but a run that does not replay stays unnoticed
         Kinds of faults: \(FaultKind.allCases.map(\.rawValue).joined(separator: ", "))
         """
     enum Mode { case seeds, batch, mutations, trace }
@@ -24,6 +25,7 @@ struct Options {
     var jobs = 2
     var lines = World.Limits.traceLines
     var seconds: Int64?
+    var isOnce = false
     var without: Protections = []
     var withoutNames: [String] = []
     var parameters = PlanParameters()
@@ -51,6 +53,8 @@ struct Options {
             case "--lines": lines = max(1, Int(clamping: try number(word)))
             case "--help": throw Mistake(text: "")
             case "--nodes": parameters.nodes = Int(clamping: try number(word))
+            case "--once": isOnce = true
+            case "--clients": parameters.clients = min(1000, Int(clamping: try number(word)))
             case "--faults": parameters.faults = Int(clamping: try number(word))
             case "--kinds": parameters.kinds = try Self.kinds(try value(word))
             case "--scenario":
@@ -84,6 +88,8 @@ struct Options {
         var words = ["--batch", "--seed", "\(first)", "--runs", "\(count)"]
         if let scenario = parameters.scenario { words += ["--scenario", scenario.rawValue] }
         if parameters.nodes > 0 { words += ["--nodes", "\(parameters.nodes)"] }
+        if isOnce { words += ["--once"] }
+        if parameters.clients > 0 { words += ["--clients", "\(parameters.clients)"] }
         if parameters.faults > 0 { words += ["--faults", "\(parameters.faults)"] }
         if parameters.kinds != FaultKind.allCases { words += ["--kinds", parameters.kinds.map(\.rawValue).joined(separator: ",")] }
         return words + withoutNames.flatMap { ["--without", $0] }

@@ -81,6 +81,46 @@ private func percentile(_ values: [Duration], _ hundredth: Int) -> Duration { va
             #expect(world.deaths == others.count, "it woke and judged nobody")
         }
     }
+    /// Of two that were cut off from each other each buries the other: they come back to each other as new lives.
+    @Test func twoThatBuriedEachOtherMeetAgain() {
+        for seed in 0..<10 as Range<UInt64> {
+            var world = world(2, seed)
+            world.block(["n0"], ["n1"])
+            world.run(.seconds(5))
+            #expect(world.nodes["n0"]!.downs.map(\.0.name) == ["n1"] && world.nodes["n1"]!.downs.map(\.0.name) == ["n0"], "seed \(seed)")
+            world.heal()
+            world.expect(within: .seconds(20), "seed \(seed)") { $0.isConverged }
+        }
+    }
+    /// Whom the store has ended is dead for this node too, met or not.
+    @Test func whoseLifeTheStoreEndedIsDead() {
+        var world = world(3, 1)
+        let life = world.nodes["n2"]!.core.me.life, unmet = Life("n9", Incarnation(7))
+        world.apply("n0") { core, now in
+            core.retired(life, now: now)
+            core.retired(unmet, now: now)
+            core.retired(Life("n0", Incarnation(1)), now: now)
+        }
+        let core = world.nodes["n0"]!.core
+        #expect(core.verdict(on: life) != nil && core.verdict(on: unmet) != nil && !core.isCondemned)
+        #expect(core.standing("n9", Incarnation(7)) == .down && core.verdict(on: Life("n9", Incarnation(8))) == nil)
+        world.expect(within: .seconds(20)) { $0.isConverged && $0.nodes["n2"]!.core.me.incarnation > life.incarnation }
+    }
+    /// Cut off, a node votes both others down, and neither dies of it. When it is back and hears that one of them has died, its old
+    /// vote is the only one of two members: it must not bury the other, who has not had time to refute it.
+    @Test func anOldVoteOfAMinorityIsNoMajorityOfTwo() {
+        for seed in 0..<30 as Range<UInt64> {
+            var world = world(3, seed)
+            world.block(["n0"], ["n1", "n2"])
+            world.run(.milliseconds(1000 + Int64(seed) * 100))
+            world.kill("n2", quietly: seed % 2 == 0)
+            world.run(.milliseconds(Int64(seed % 7) * 200))
+            world.heal()
+            world.expect(within: .seconds(20), "seed \(seed)") { $0.isConverged }
+            #expect(!world.nodes["n0"]!.downs.contains { $0.0.name == "n1" }, "seed \(seed): n1 never was away")
+            #expect(world.nodes["n1"]!.condemnations == 0, "seed \(seed)")
+        }
+    }
     /// What lay in its sockets while it was stopped says how things were: it sees a majority again once that has answered.
     @Test func whoWasStoppedSeesNobodyUntilTheyAnswer() {
         for seed in 0..<10 as Range<UInt64> {

@@ -116,7 +116,9 @@ final class Links: @unchecked Sendable {
         // A larger name dials only to be introduced: once known, it is dialed.
         case .accepted: if name > system.node, up[name] != nil || configuration.peers[name] != nil { return .wrongDirection(name) }
         }
-        return nil
+        // Before our own hello: a peer that holds us for dead as well would take leave on hearing it, and never hear of its own end.
+        let votes = membership.core.verdict(on: hello.member.life)
+        return votes.map { .dead(name, hello.member.incarnation, by: $0) }
     }
     private func refusal(ofOperator name: String, on link: Link) -> LinkRefusal? {
         guard OperatorName.isValid(name), link.side == .accepted, link.certificateIs(of: name) else { return .wrongName(name) }

@@ -131,6 +131,8 @@ final class MembershipKeeper: @unchecked Sendable {
             if let given = try? await loop.withDeadline(Limits.storeCall, { [system] in try await system.leases.registerNode(node, proposed: proposed) }) {
                 guard isRunning else { return }
                 system.begins(given)
+                // Whatever came to hold something in between, held it under the life that is over.
+                system.virtuals.loseAll()
                 apply { $0.rejoin(as: given) }
                 system.notice(.rejoined(given))
                 system.links.dialAgain()

@@ -90,6 +90,8 @@ final class ClaimSeeker: @unchecked Sendable {
         let isOver = try await keeper.bounded { [system] in try await system.leases.retireNode(life.name, incarnation: life.incarnation, counter: counter) }
         if isOver {
             system.notice(.retired(life.name, life.incarnation))
+            // One that nobody had met yet would be let in otherwise, and see a majority.
+            system.membership.apply { $0.retired(life, now: loop.now) }
             try await keeper.readRows()
         }
         return isOver ? .over : .wait

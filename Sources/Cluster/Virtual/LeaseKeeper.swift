@@ -11,6 +11,7 @@ final class LeaseKeeper: @unchecked Sendable {
     private var timer: RepeatingTimer?
     private var renewing = false
     private var storeIsAway = false
+    private var votersRead = Instant.origin
     /// The life whose row is another's now; nil while ours stands.
     private var superseded: Incarnation?
     private var electorate: Electorate
@@ -56,7 +57,7 @@ final class LeaseKeeper: @unchecked Sendable {
         let began = loop.now, life = system.incarnation
         do {
             try await renewRow(life, began)
-            try await readRows()
+            try await readRows(withVoters: began - votersRead >= Limits.votersLook)
             comeBack()
             if storeIsAway { storeIsAway = false; system.notice(.storeBack) }
         } catch { storeFailed(error) }
@@ -83,13 +84,18 @@ final class LeaseKeeper: @unchecked Sendable {
         system.count { $0.storeFailures += 1 }
         if !storeIsAway { storeIsAway = true; system.notice(.storeAway("\(error)")) }
     }
-    /// Reads everybody's row and the voters as they are now.
-    func readRows() async throws {
+    /// Reads everybody's row, and the voters as they are now: whoever judges needs both.
+    func readRows(withVoters: Bool = true) async throws {
         let began = loop.now
         let rows = try await bounded { [system] in try await system.leases.nodes() }
         watch.observe(rows, began: began, now: loop.now) { [system] in $0 != system.node && system.standing($0, $1) == .up }
+        for member in system.membership.core.members where reading(member.name, member.incarnation) == .over {
+            system.membership.apply { $0.retired(member.life, now: loop.now) }
+        }
+        guard withVoters else { return }
         let asked = loop.now
         electorate.read(try await bounded { [system] in try await system.leases.voters() }, began: asked)
+        votersRead = asked
     }
     func reading(_ node: NodeName, _ incarnation: Incarnation, isFresh: Bool = false) -> LeaseWatch.Reading {
         watch.reading(node, incarnation, isFresh: isFresh, now: loop.now)

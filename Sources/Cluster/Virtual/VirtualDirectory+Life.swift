@@ -37,7 +37,7 @@ extension VirtualDirectory {
         return try await loop.withDeadline(Limits.activation) { [system] in try await kind.activate(claim.key, claim, system) }
     }
     private func enter(_ actor: any DistributedActor, _ claim: Claim, _ kind: VirtualKind) {
-        guard case .activating = slots[claim.identity], claim.incarnation == system.incarnation, !system.keeper.isSuperseded else {
+        guard case .activating = slots[claim.identity], claim.incarnation == system.incarnation, !system.keeper.isSuperseded, !system.isCondemned else {
             // Shut down, or told that this life is over, meanwhile.
             if case .activating = slots[claim.identity] { leave(claim.identity, .notExecuted(.unsettled)) }
             loop.spawn { [self] in

@@ -44,7 +44,7 @@ extension RoomCore {
         if let resume = attachment.resume {
             // A room that lost its memory believes a token made before that: the client was here.
             guard before != nil || resume.epoch < epoch && isSettling(now) else { throw Self.unknownSession }
-            if let before, before.edge != nil, (attachment.number, resume.attempt) <= (before.resumedFrom, before.attempt) { throw Self.superseded }
+            if let before, before.edge != nil, (attachment.number, resume.attempt) <= (before.resumedFrom, before.attempt), protections.contains(.resumeDedup) { throw Self.superseded }
             log.recover(epoch: resume.epoch, highest: resume.sequence, copies: [], at: wall)
         } else if let before, attachment.number != 0, before.edge != nil, attachment.number < before.attachment, before.edge != attachment.edge {
             throw Self.superseded

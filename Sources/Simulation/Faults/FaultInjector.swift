@@ -49,7 +49,7 @@ package final class FaultInjector: @unchecked Sendable {
     /// - Returns: whether there was anything to disturb.
     private func carryOut(_ fault: Fault) -> Bool {
         switch fault.kind {
-        case .kill, .powerLoss, .stop, .restart, .pause: return onProcess(fault)
+        case .kill, .powerLoss, .stop, .restart, .drain, .pause: return onProcess(fault)
         case .isolate, .split, .asymmetric, .flap, .loss, .delay, .reset, .reorder, .duplicate, .severed: return onNetwork(fault)
         case .wallStep, .drift: return onClock(fault)
         case .storeAway, .storeSlow, .storeUnreachable, .unknownOutcome: return onStore(fault)
@@ -64,6 +64,9 @@ package final class FaultInjector: @unchecked Sendable {
         case .pause:
             guard machine.stall() else { return false }
             over(fault) { machine.resume() }
+        case .drain:
+            guard let life = machine.drain(within: .nanoseconds(fault.lasts)) else { return false }
+            over(fault) { machine.undrain(life) }
         case .stop:
             guard machine.stop() else { return false }
             over(fault) { machine.boot() }

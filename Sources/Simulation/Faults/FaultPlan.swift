@@ -10,6 +10,8 @@ package enum FaultKind: String, CaseIterable, Sendable {
     /// An orderly stop.
     case stop
     case restart
+    /// Emptied, and taken back into use.
+    case drain
     /// SIGSTOP and SIGCONT.
     case pause
     // Network
@@ -61,6 +63,8 @@ package struct PlanParameters: Sendable, Equatable {
     package var nodes = 0
     /// nil: by turns.
     package var scenario: ScenarioKind?
+    /// Of the conference, with one room for each ten; 0: 200.
+    package var clients = 0
     package var faults = 0
     package var kinds: [FaultKind] = FaultKind.allCases
     package init() {}
@@ -98,6 +102,7 @@ package struct FaultPlan: Sendable {
         let lasts: Int64 = switch kind {
         case .pause: milliseconds(random.next() & 3 == 0 ? 2000...9000 : 100...2500, &random)
         case .kill, .powerLoss, .stop, .restart: milliseconds(50...12_000, &random)
+        case .drain: milliseconds(2000...15_000, &random)
         case .isolate, .split, .asymmetric, .severed: milliseconds(200...10_000, &random)
         case .flap: milliseconds(1000...8000, &random)
         case .storeAway, .storeUnreachable, .storeSlow: milliseconds(300...9000, &random)

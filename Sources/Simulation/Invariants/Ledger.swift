@@ -135,7 +135,7 @@ package final class Ledger: @unchecked Sendable {
     package func abandon(_ id: UInt64) { if calls[id]?.told == nil { calls[id]?.told = .unknown } }
     /// At the end: whoever lives has had an answer to every call.
     package func settle() {
-        for (id, call) in calls.sorted(by: { $0.key < $1.key }) where call.told == nil && call.loop.state != .dead {
+        for (id, call) in calls.sorted(by: { $0.key < $1.key }) where call.told == nil && call.loop.state != .dead && world.now - call.begun > call.deadline {
             return world.fail(.answered, "call \(id) of \(call.by) to \(call.key), begun at \(Trace.seconds(call.begun)), has no answer")
         }
     }

@@ -17,7 +17,7 @@ package enum Invariant: String, CaseIterable, Sendable {
     case executedOnce = "executed_once"
     /// Every call ends by its deadline.
     case answered = "every_waiter_answered"
-    /// What a call answered is what its actor says later: nothing acknowledged is forgotten while the actor lives.
+    /// What was acknowledged is in the room's log, or the log says that it was lost.
     case acknowledged = "acknowledged_is_kept"
     /// A client sees each room's events without a hole, or is told that some are lost.
     case eventHole = "no_event_hole"
@@ -28,6 +28,8 @@ package enum Invariant: String, CaseIterable, Sendable {
     /// Once all is quiet, every client that stayed is in its room.
     case member = "member_kept"
     case queueBound = "queues_bounded"
+    /// Of two connections of one client the later one counts.
+    case newestCounts = "newest_counts"
     /// Once all is quiet, the cluster is whole again.
     case healed
     /// A node may not fall over by itself.

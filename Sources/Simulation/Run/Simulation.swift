@@ -24,10 +24,10 @@ package enum ScenarioKind: String, CaseIterable, Sendable {
     case tally, conference
     package static func of(_ seed: UInt64) -> ScenarioKind { allCases[Int(seed % UInt64(allCases.count))] }
 
-    func make(_ world: World, _ database: SimulatedDatabase) -> any Scenario {
+    func make(_ world: World, _ database: SimulatedDatabase, _ parameters: PlanParameters) -> any Scenario {
         switch self {
         case .tally: TallyScenario(world, database)
-        case .conference: ConferenceScenario(world, database)
+        case .conference: ConferenceScenario(world, database, clients: parameters.clients > 0 ? parameters.clients : ConferenceScenario.Limits.clients)
         }
     }
 }
@@ -42,7 +42,7 @@ package enum Simulation {
         let kind = parameters.scenario ?? ScenarioKind.of(seed)
         let plan = FaultPlan(seed: seed, parameters: parameters)
         let world = World(seed: seed, traceLines: traceLines)
-        let cluster = SimulatedCluster(world, plan: plan, protections: protections) { kind.make($0, $1) }
+        let cluster = SimulatedCluster(world, plan: plan, protections: protections) { kind.make($0, $1, parameters) }
         let injector = FaultInjector(cluster, plan)
         // A world is never taken apart: dead processes' tasks hang in it.
         _ = Unmanaged.passRetained(world)

@@ -14,6 +14,10 @@ package protocol Scenario: AnyObject, Sendable {
     func joined(_ life: Life)
     /// It is told to stop in order.
     func stop(_ life: Life) async
+    /// It is to be emptied: no new work, and what it has goes elsewhere. Called on its loop.
+    func drain(_ life: Life, within deadline: Duration) async
+    /// It takes work again. Called on its loop.
+    func undrain(_ life: Life)
     /// It was killed, or it stopped.
     func ended(_ life: Life, silently: Bool)
     /// The faults are over: no new work from now on.
@@ -176,6 +180,21 @@ package final class Machine: @unchecked Sendable {
         }
         world.after(Limits.stopPatience) { [self] in if self.life === life { _ = kill(silently: false) } }
         return true
+    }
+    /// - Returns: the life that is emptied now.
+    package func drain(within deadline: Duration) -> Life? {
+        guard let life, life.hasJoined, life.loop.state == .running, life.system.member(name)?.state == .up else { return nil }
+        life.system.setState(.draining)
+        life.loop.spawn { [cluster] in await cluster.scenario.drain(life, within: deadline) }
+        return life
+    }
+    package func undrain(_ life: Life) {
+        guard life.isAlive else { return }
+        life.loop.post { [cluster] in
+            guard life.system.member(life.name)?.state == .draining else { return }
+            life.system.setState(.up)
+            cluster.scenario.undrain(life)
+        }
     }
     package func stall() -> Bool {
         guard let life else { return false }

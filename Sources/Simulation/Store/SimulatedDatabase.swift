@@ -64,6 +64,8 @@ package final class SimulatedDatabase: @unchecked Sendable {
         random = world.random("database")
     }
     package var claimCount: Int { rows.claims.count }
+    /// All of a room's log, as it is.
+    package func log(of room: RoomID) -> [LoggedEvent] { rows.events.events(room: room, since: 0, limit: .max).events }
 
     /// Carries one transaction to the rows and its result back, or fails it as a real one would fail.
     func perform<T: Sendable>(_ name: StaticString, from host: Host, writes: Bool, _ body: @escaping @Sendable (inout Rows) throws(StoreError) -> T) async throws -> T {

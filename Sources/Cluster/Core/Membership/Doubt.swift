@@ -25,6 +25,12 @@ package struct Doubt: Sendable, Equatable {
         let done = Self.logarithm(confirmations + 1) * 1000 / Self.logarithm(expected + 1)
         return longest - (longest - shortest) * done / 1000 + extended
     }
+    /// The voter has to come to it anew.
+    package mutating func takeBack(voteOf name: NodeName, _ now: Instant) {
+        guard votes.remove(name) != nil else { return }
+        since = now
+        extended = .zero
+    }
     package func deadline(_ timing: Membership.Timing, members: Int) -> Instant { since + patience(timing, members: members) }
 
     /// Base 2, in thousandths: exact integers keep simulations alike on every machine.

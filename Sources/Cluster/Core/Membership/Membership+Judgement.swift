@@ -150,7 +150,9 @@ extension Membership {
             actions.append(.event(.down(member)))
             if peer.hasLink { actions.append(.cut(peer.member.life, votes: all)) }
         }
-        // With one member fewer, the votes on another may be a majority.
+        // With one member fewer, the votes on another may be a majority. But where only two are left and one vote is enough, it is one
+        // of its own: the old one was given as one of several, and its refutation may be on the way.
+        if size < 3 { for name in peers.keys { peers[name]?.doubt?.takeBack(voteOf: me.name, now) } }
         for name in peers.keys.sorted() { tally(name, now) }
     }
     /// This node was told that its own life is over.

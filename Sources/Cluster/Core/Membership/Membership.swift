@@ -111,6 +111,8 @@ package struct Membership: Sendable {
         guard peer.member.incarnation == incarnation else { return .down }
         return peer.doubt == nil ? .up : .suspect
     }
+    /// Who held a life for dead that is over; nil for one that is not.
+    package func verdict(on life: Life) -> Set<NodeName>? { graves.holds(life) ? graves.votes(life) ?? [me.name] : nil }
     /// Which members hold this life for dead, each by its own judgement. Votes of a suspect's can be void again; once
     /// `standing` is down they are for ever.
     package func votesDown(_ name: NodeName, _ incarnation: Incarnation) -> Set<NodeName> {
@@ -145,9 +147,15 @@ package struct Membership: Sendable {
         revision += 1
         tell(.alive(me, revision: revision))
     }
-    /// Begins a new life after `condemned`. Links must be made anew: they were greeted with the old one.
+    /// Begins a new life after `condemned`. Links must be made anew: they were greeted with the old one. What the old life thought
+    /// of others it thought while it was cut off or asleep: that is void.
     package mutating func rejoin(as incarnation: Incarnation) {
         precondition(incarnation > me.incarnation, "a new life has a greater incarnation")
+        for name in peers.keys.sorted() {
+            let before = peers[name]!.seen
+            (peers[name]!.doubt, peers[name]!.complaints, peers[name]!.missed, peers[name]!.reached) = (nil, [:], nil, nil)
+            noteChange(name, before)
+        }
         me.formerly = (me.formerly + [me.incarnation]).suffix(Member.Limits.formerLives)
         me.incarnation = incarnation
         isCondemned = false
@@ -183,6 +191,8 @@ package struct Membership: Sendable {
         suspect(life.name, .lostLink, now)
         probe(life.name, now)
     }
+    /// The store has ended that life: it is dead, whatever this node sees of it.
+    package mutating func retired(_ life: Life, now: Instant) { if life.name != me.name { bury(life, votes: [me.name], now) } }
     /// It said goodbye.
     package mutating func left(_ life: Life, now: Instant) { bury(life, votes: [life.name], now) }
 

@@ -72,12 +72,22 @@ final class ClientMedia: PacketSink, @unchecked Sendable {
         guard sending.count < Limits.tracks else { return }
         lastTrack += 1
         let track = "\(client.name)-t\(lastTrack)-\(client.connects)"
-        let ssrc = UInt32(truncatingIfNeeded: random.next()) | 1
-        sending[track] = Sending(ssrc: ssrc, payloadType: nil, sequence: UInt16(truncatingIfNeeded: random.next() & 0x7FFF), stream: Int32(lastTrack % 64))
-        negotiation.publish(WebRTC.OutboundTrack(id: track, streamID: client.name, kind: .audio, codec: .opus, ssrc: ssrc))
-        connection.say(ClientMessage(.publish(trackID: TrackID(track), mid: nil, source: .microphone, muted: false)))
+        add(track, connection)
         offer(connection)
     }
+    private func add(_ track: String, _ connection: SimulatedConnection) {
+        let ssrc = UInt32(truncatingIfNeeded: random.next()) | 1
+        sending[track] = Sending(ssrc: ssrc, payloadType: nil, sequence: UInt16(truncatingIfNeeded: random.next() & 0x7FFF), stream: Int32(sending.count))
+        negotiation.publish(WebRTC.OutboundTrack(id: track, streamID: client.name, kind: .audio, codec: .opus, ssrc: ssrc))
+        connection.say(ClientMessage(.publish(trackID: TrackID(track), mid: nil, source: .microphone, muted: false)))
+    }
+    /// The tracks of the connection before, under their ids.
+    func goOn(with tracks: [String], _ connection: SimulatedConnection) {
+        for track in tracks { add(track, connection) }
+        if !tracks.isEmpty { offer(connection) }
+    }
+    /// What it sends, or is about to.
+    var tracks: [String] { sending.keys.sorted() }
     func unpublish(_ connection: SimulatedConnection) {
         guard let track = sending.keys.min() else { return }
         sending[track] = nil

@@ -19,6 +19,15 @@ struct ClientView {
         case hole(String)
     }
 
+    /// It came back. - Returns: what is wrong with what it is told it missed.
+    mutating func resume(_ resumed: Resumed) -> [Fault] {
+        // What the old connection still told it after it had asked is told again: it goes by the numbers.
+        let faults = (resumed.missed ?? []).filter { $0.sequence > sequence }.compactMap { apply($0) }
+        let known = heard
+        welcome(resumed.welcome)
+        heard = known
+        return faults
+    }
     mutating func welcome(_ welcome: Welcome) {
         me = welcome.participant.id
         epoch = .none

@@ -8,11 +8,14 @@ import Transport
 
 package final class ConferenceScenario: Scenario, @unchecked Sendable {
     package enum Limits {
-        package static let rooms = 20
+        /// One room for each ten.
         package static let clients = 200
+        package static let clientsOfARoom = 10
         /// Of these, so many have media, in the first rooms.
         package static let clientsWithMedia = 24
         package static let roomsWithMedia = 6
+        /// Between two looks at the queues. Nanoseconds.
+        package static let look: Int64 = 1_000_000_000
         /// Milliseconds over which clients come.
         package static let arrival: UInt64 = 7000
     }
@@ -24,15 +27,23 @@ package final class ConferenceScenario: Scenario, @unchecked Sendable {
     private(set) var clientsLoop: SimulatedLoop!
     private(set) var clientsMedia: MediaLoop!
     private(set) var rooms: [Int: RoomID] = [:]
+    private let clientCount: Int
+    private let roomCount: Int
+    private let database: SimulatedDatabase
     private var clients: [SimulatedClient] = []
+    /// Of each room, what its clients were told was said.
+    private var acknowledged: [Int: [String]] = [:]
     private var living: [Life] = []
     private var random: SplitMix64
     private(set) var isQuiet = false
     private(set) var isOver = false
     var mediaPackets: UInt64 = 0
 
-    package init(_ world: World, _ database: SimulatedDatabase) {
+    package init(_ world: World, _ database: SimulatedDatabase, clients: Int) {
         self.world = world
+        self.database = database
+        clientCount = clients
+        roomCount = max(1, clients / Limits.clientsOfARoom)
         let ledger = Ledger(world)
         self.ledger = ledger
         random = world.random("conference")
@@ -50,10 +61,10 @@ package final class ConferenceScenario: Scenario, @unchecked Sendable {
                 loop: clientsLoop, bind: Wires.address(of: clientsHost, port: 9000), pipeBind: Wires.address(of: clientsHost, port: 9001),
                 certificate: SimulatedEdge.certificate, random: SeededRandom(seed: random.next()))
         } catch { return world.fail(.nodeFailed, "the clients' media loop: \(error)") }
-        for room in 0..<Limits.rooms { clientsLoop.spawn { await self.open(room) } }
-        for number in 0..<Limits.clients {
+        for room in 0..<roomCount { clientsLoop.spawn { await self.open(room) } }
+        for number in 0..<clientCount {
             let hasMedia = number < Limits.clientsWithMedia
-            let room = hasMedia ? number % Limits.roomsWithMedia : Int(random.next() % UInt64(Limits.rooms))
+            let room = hasMedia ? number % min(Limits.roomsWithMedia, roomCount) : Int(random.next() % UInt64(roomCount))
             let client = SimulatedClient("c\(number)", room: room, hasMedia: hasMedia, self)
             clients.append(client)
             let wait = Int64(random.next() % Limits.arrival)
@@ -63,6 +74,7 @@ package final class ConferenceScenario: Scenario, @unchecked Sendable {
             }
         }
         watchOwners()
+        watchQueues()
     }
     private func open(_ room: Int) async {
         while rooms[room] == nil, !isOver {
@@ -82,6 +94,20 @@ package final class ConferenceScenario: Scenario, @unchecked Sendable {
         }
     }
 
+    private func watchQueues() {
+        world.after(Limits.look) { [self] in
+            typealias Bounds = ClusterConfiguration.Limits
+            for life in living {
+                for link in life.system.linksNow {
+                    let isWithin = link.callsInFlight <= Bounds.callsInFlight && link.callsExecuting <= Bounds.callsExecuting
+                        && link.executingBytes <= Bounds.executingBytes && link.queueBytes <= Bounds.linkBytesMost
+                    if !isWithin { world.fail(.queueBound, "\(life.loop.name)'s link to \(link.peer): \(link)") }
+                }
+            }
+            if !isOver { watchQueues() }
+        }
+    }
+
     // MARK: Lives
 
     package func prepare(_ life: Life) {
@@ -92,18 +118,28 @@ package final class ConferenceScenario: Scenario, @unchecked Sendable {
         if let edge = life.belongings as? SimulatedEdge { await edge.edge.shutdown() }
         await life.system.shutdown()
     }
+    package func drain(_ life: Life, within deadline: Duration) async {
+        guard let edge = life.belongings as? SimulatedEdge else { return }
+        if let plan = try? await life.system.drainPlan(life.name) { life.system.carryOut(plan).resume() }
+        let progress = await edge.context.drainEdge(within: deadline * 4 / 5)
+        world.say("\(life.loop.name) drained: \(progress)")
+    }
+    package func undrain(_ life: Life) { (life.belongings as? SimulatedEdge)?.edge.undrain() }
     package func ended(_ life: Life, silently: Bool) {
         living.removeAll { $0 === life }
         // The kernel tells the clients of a killed process; those of a machine without power find out by its silence.
         guard !silently else { return }
         for client in clients {
-            guard let connection = client.connection, connection.life === life else { continue }
-            world.after(cluster.wires.delay(life.host, clientsHost), on: clientsLoop) { connection.end("connection reset") }
+            for connection in client.connections where connection.life === life {
+                world.after(cluster.wires.delay(life.host, clientsHost), on: clientsLoop) { connection.end("connection reset") }
+            }
         }
     }
     package func quiet() { isQuiet = true }
     package func probe() {}
 
+    func edge(named name: String) -> Life? { living.first { $0.name.rawValue == name } }
+    func acknowledged(_ text: String, in room: Int) { acknowledged[room, default: []].append(text) }
     func anyEdge(_ draw: UInt64) -> Life? { living.isEmpty ? nil : living[Int(draw % UInt64(living.count))] }
     func isCut(_ life: Life) -> Bool { cluster.wires.isCut(life.host, clientsHost) || cluster.wires.isCut(clientsHost, life.host) }
 
@@ -135,7 +171,30 @@ package final class ConferenceScenario: Scenario, @unchecked Sendable {
             if seen != names { return world.fail(.healed, "\(life.loop.name) sees \(seen.sorted()); up are \(names.sorted())") }
         }
         for client in clients where !client.isInside { return world.fail(.member, "\(client.name) is in no room when all is quiet") }
-        for room in 0..<Limits.rooms { compare(room) }
+        for room in 0..<roomCount {
+            compare(room)
+            compareLog(room)
+        }
+    }
+    /// Every word that was acknowledged is in the room's log, unless that says what it lost.
+    private func compareLog(_ room: Int) {
+        guard let id = rooms[room] else { return }
+        let log = database.log(of: id)
+        var last: UInt64 = 0
+        for event in log {
+            if event.first != last + 1 { return world.fail(.eventHole, "the log of room \(room) goes on with \(event.first) after \(last)") }
+            last = event.sequence
+        }
+        guard !log.contains(where: \.isLoss) else { return }
+        let words = Set(log.filter { $0.type == "chat" }.compactMap { Self.text(in: $0.payload) })
+        for text in acknowledged[room] ?? [] where !words.contains(text) {
+            return world.fail(.acknowledged, "`\(text)` was acknowledged in room \(room); its log has it not, and tells of no loss")
+        }
+    }
+    /// The value of `text` in a JSON object; clients' words need no escapes.
+    private static func text(in payload: String) -> String? {
+        let parts = payload.split(separator: "\"", omittingEmptySubsequences: false)
+        return parts.firstIndex(of: "text").flatMap { parts.indices.contains($0 + 2) ? String(parts[$0 + 2]) : nil }
     }
     private func compare(_ room: Int) {
         let inside = clients.filter { $0.room == room }

@@ -17,6 +17,14 @@ final class SimulatedClient: @unchecked Sendable {
         /// Milliseconds between two deeds.
         static let pause: ClosedRange<Int64> = 1000...11_000
         static let goneFor: ClosedRange<Int64> = 50...4000
+        /// How long it waits for `resumed` before it tries another node, and how often it tries.
+        static let resume = Duration.seconds(4)
+        static let resumes = 12
+        /// Nodes of a `move` it tries.
+        static let moves = 4
+        /// Milliseconds both connections of a move run, and until the old one is closed.
+        static let overlap: ClosedRange<Int64> = 200...1500
+        static let farewell: ClosedRange<Int64> = 100...4000
     }
     let name: String
     let scenario: ConferenceScenario
@@ -32,9 +40,20 @@ final class SimulatedClient: @unchecked Sendable {
     private(set) var isInside = false
     private var lastHeard = Instant.origin
     private var nextID: Int64 = 1
-    private var waiting: [Int64: (text: String, since: Int64, stalled: Int64)] = [:]
+    private var waiting: [Int64: (body: ClientMessage.Body, since: Int64, stalled: Int64)] = [:]
     private(set) var mediaSide: ClientMedia?
     private(set) var connects = 0
+    /// Of the clients most know `resume` and `move`.
+    private let isModern: Bool
+    private var session: SessionFacts?
+    private var attempts: UInt32 = 0
+    /// Tries since the session was last continued.
+    private var resumes = 0
+    /// The new end of a move under way, and the old one.
+    private var opening: SimulatedConnection?
+    private var leaving: (connection: SimulatedConnection, media: ClientMedia?)?
+    /// Tracks that go on at the next connection.
+    private var tracks: [String] = []
 
     init(_ name: String, room: Int, hasMedia: Bool, _ scenario: ConferenceScenario) {
         self.hasMedia = hasMedia
@@ -42,6 +61,7 @@ final class SimulatedClient: @unchecked Sendable {
         self.room = room
         self.scenario = scenario
         random = SeededRandom(seed: scenario.world.random("client \(name)").state)
+        isModern = random.next() % 5 != 0
     }
     private func draw(_ range: ClosedRange<Int64>) -> Int64 { range.lowerBound + Int64(random.next() % UInt64(range.upperBound - range.lowerBound + 1)) }
 
@@ -53,20 +73,29 @@ final class SimulatedClient: @unchecked Sendable {
         }
     }
     private func pause(_ range: ClosedRange<Int64>) async { try? await loop.sleep(for: .milliseconds(draw(range))) }
+    /// Every connection that it has.
+    var connections: [SimulatedConnection] { [connection, opening, leaving?.connection].compactMap(\.self) }
+
+    private enum Entry: Sendable { case attached, unknownSession }
 
     private func enter() async {
         guard let life = scenario.anyEdge(random.next()), let edge = life.belongings as? SimulatedEdge, let roomID = scenario.rooms[room] else { return await pause(200...900) }
         connects += 1
+        // The session it had is tried some times, then it joins as whom it was.
+        if let session, resumes < Limits.resumes {
+            resumes += 1
+            guard await come(back: session, to: life, isMove: false) else { return await pause(100...800) }
+            return
+        }
+        session = nil
         if participant == nil {
             participant = await scenario.ask(life, within: Limits.attach) { [name] in
                 try await edge.service.join(roomID.rawValue, displayName: name, caller: Caller.anyone).participantID
             }
         }
         guard let participant else { return await pause(200...1500) }
-        let made = SimulatedConnection(life, scenario.cluster.wires, (scenario.clientsHost, loop))
+        let made = open(to: life)
         connection = made
-        made.onMessage = { [unowned self] in hear($0, on: made) }
-        made.onClose = { [unowned self] in lost(made, $0) }
         let isAttached = await scenario.ask(life, within: Limits.attach) { [hasMedia] in
             let session = try await edge.service.attach(made, room: roomID, participant: participant, caller: .token(of: participant, in: roomID), autoSubscribe: hasMedia)
             made.attached(session)
@@ -76,6 +105,62 @@ final class SimulatedClient: @unchecked Sendable {
             leaveConnection()
             return await pause(200...1500)
         }
+    }
+    private func open(to life: Life) -> SimulatedConnection {
+        let made = SimulatedConnection(life, scenario.cluster.wires, (scenario.clientsHost, loop))
+        made.onMessage = { [unowned self] in hear($0, on: made) }
+        made.onClose = { [unowned self] in lost(made, $0) }
+        return made
+    }
+    /// Goes on with a session at another edge. - Returns: whether that edge took it.
+    private func come(back session: SessionFacts, to life: Life, isMove: Bool) async -> Bool {
+        guard let edge = life.belongings as? SimulatedEdge else { return false }
+        attempts += 1
+        let made = open(to: life), request = ResumeRequest(session: session, lastSeen: view.sequence, attempt: attempts, isMove: isMove, features: Set(ClientFeature.allCases))
+        if isMove { opening = made } else { connection = made }
+        let entry = await scenario.ask(life, within: Limits.resume) { () -> Entry in
+            do { made.attached(try await edge.service.resume(made, request)) } catch let error as ServiceError where error.code == RoomCore.unknownSession.code { return .unknownSession }
+            return .attached
+        }
+        if entry == .attached, connection === made || opening === made, !made.isClosed { return true }
+        if opening === made {
+            opening = nil
+            made.drop()
+        } else if connection === made {
+            leaveConnection()
+            // The room has forgotten it: it is somebody new.
+            if entry == .unknownSession { (self.session, participant) = (nil, nil) }
+        }
+        return false
+    }
+    /// It was told to go elsewhere: both connections run until the new one stands.
+    private func move(_ order: MoveOrder) async {
+        for name in order.nodes.prefix(Limits.moves) {
+            guard opening == nil, leaving == nil, isInside, let session else { return }
+            guard let life = scenario.edge(named: name), life !== connection?.life else { continue }
+            if await come(back: session, to: life, isMove: true) { return }
+        }
+    }
+    /// The new connection of a move stands: the old one says goodbye once the new one's media had time to flow.
+    private func swap(to made: SimulatedConnection) {
+        opening = nil
+        if let connection { leaving = (connection, mediaSide) }
+        mediaSide = nil
+        connection = made
+        waiting = [:]
+        guard let old = leaving else { return }
+        loop.spawn { [self] in
+            await pause(Limits.overlap)
+            old.connection.say(ClientMessage(.bye))
+            await pause(Limits.farewell)
+            letGo(old.connection)
+        }
+    }
+    private func letGo(_ old: SimulatedConnection) {
+        guard let leaving, leaving.connection === old else { return }
+        old.drop()
+        leaving.media?.close()
+        self.leaving = nil
     }
     private func act() async {
         await pause(Limits.pause)
@@ -102,7 +187,7 @@ final class SimulatedClient: @unchecked Sendable {
             say(.bye, asking: false)
             try? await loop.sleep(for: .milliseconds(300))
             leaveConnection()
-            participant = nil
+            (participant, session, tracks) = (nil, nil, [])
             await pause(Limits.goneFor)
         default: say(.heartbeat, asking: false)
         }
@@ -111,7 +196,7 @@ final class SimulatedClient: @unchecked Sendable {
         guard let connection else { return }
         let id = nextID
         nextID += 1
-        if asking { waiting[id] = ("\(body)", world.now, connection.life.loop.stalledFor) }
+        if asking { waiting[id] = (body, world.now, connection.life.loop.stalledFor) }
         connection.say(ClientMessage(id: asking ? id : nil, body))
     }
     private func leaveConnection() {
@@ -119,10 +204,16 @@ final class SimulatedClient: @unchecked Sendable {
         connection = nil
         isInside = false
         waiting = [:]
+        if let mediaSide { tracks = mediaSide.tracks }
         mediaSide?.close()
         mediaSide = nil
+        opening?.drop()
+        opening = nil
+        if let leaving { letGo(leaving.connection) }
     }
     private func lost(_ ended: SimulatedConnection, _ reason: String) {
+        if opening === ended { opening = nil }
+        if leaving?.connection === ended { letGo(ended) }
         guard connection === ended else { return }
         world.say("\(name) lost its connection to \(ended.life.loop.name): \(reason)")
         leaveConnection()
@@ -131,24 +222,44 @@ final class SimulatedClient: @unchecked Sendable {
     // MARK: Being told
 
     private func hear(_ message: ServerMessage, on source: SimulatedConnection) {
+        if source === opening, case .resumed = message { swap(to: source) }
         guard connection === source else { return }
         lastHeard = loop.now
         switch message {
         case .welcome(let welcome):
             view.welcome(welcome)
-            isInside = true
+            tracks = []
+            entered(welcome.session)
             world.note(0xE1C0, welcome.sequence)
-            if hasMedia { mediaSide = ClientMedia(self, random) }
             mediaSide?.welcomed()
+        case .resumed(let resumed):
+            world.say("\(name) goes on at \(source.life.loop.name)")
+            for fault in view.resume(resumed) { report(fault) }
+            let kept = leaving?.media?.tracks ?? tracks
+            entered(resumed.welcome.session)
+            mediaSide?.goOn(with: kept, source)
+        case .move(let order): if isModern { loop.spawn { await self.move(order) } }
+        case .heartbeat(let session): if isModern { self.session = session }
         case .event(let event):
             world.note(0xE0E0, event.sequence << 16 ^ event.epoch.rawValue)
             if let fault = view.apply(event) { report(fault) }
-        case .ok(let id): waiting[id] = nil
+        case .ok(let id):
+            if case .chat(let text)? = waiting[id]?.body { scenario.acknowledged(text, in: room) }
+            waiting[id] = nil
         case .error(let id, _, _): if let id { waiting[id] = nil }
         case .offer(let description): mediaSide?.offered(description.sdp, source)
         case .answer(let description): mediaSide?.answered(description.sdp, source)
+        case .bye(.replaced): world.fail(.newestCounts, "\(name) has made no newer connection, and that to \(source.life.loop.name) is told of one")
         default: break
         }
+    }
+    private func entered(_ session: SessionFacts) {
+        isInside = true
+        resumes = 0
+        if hasMedia { mediaSide = ClientMedia(self, random) }
+        guard isModern else { return }
+        self.session = session
+        say(.hello(Set(ClientFeature.allCases)), asking: false)
     }
     private func report(_ fault: ClientView.Fault) {
         switch fault {
@@ -161,7 +272,7 @@ final class SimulatedClient: @unchecked Sendable {
         guard let connection, connection.life.isAlive, connection.life.loop.state == .running, !scenario.isCut(connection.life) else { return }
         for (id, request) in waiting.sorted(by: { $0.key < $1.key }) {
             let took = world.now - request.since - (connection.life.loop.stalledFor - request.stalled)
-            if took > Limits.answer { world.fail(.answered, "\(name)'s request \(id) (\(request.text)) to \(connection.life.loop.name) has no answer after \(took / 1_000_000) ms") }
+            if took > Limits.answer { world.fail(.answered, "\(name)'s request \(id) (\(request.body)) to \(connection.life.loop.name) has no answer after \(took / 1_000_000) ms") }
         }
     }
 }

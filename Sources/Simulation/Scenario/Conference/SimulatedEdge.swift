@@ -18,6 +18,12 @@ final class SimulatedEdge: @unchecked Sendable {
         do { return try DTLSCertificate.selfSigned(now: WallTime(microseconds: SimulatedClock.Limits.epoch)) } catch { preconditionFailure("\(error)") }
     }()
 
+    /// Clients go by the machines' names.
+    private static func addresses(of life: Life) -> [NodeName: String] {
+        let names = [life.name] + life.system.configuration.peers.keys
+        return Dictionary(uniqueKeysWithValues: names.map { ($0, $0.rawValue) })
+    }
+
     init(_ life: Life, _ world: World) throws {
         let random = SeededRandom(seed: world.random("edge \(life.loop.name)").state)
         media = try MediaLoop(
@@ -29,6 +35,7 @@ final class SimulatedEdge: @unchecked Sendable {
         let name = life.loop.name
         context = ConferenceContext(
             system: life.system, loop: life.loop, rooms: life.store, recordings: life.store, events: life.store, random: random, edge: edge,
+            addresses: Self.addresses(of: life),
             log: { level, event, fields in
                 world.say("\(name) \(level.rawValue) \(event) \(fields.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: " "))")
             })
