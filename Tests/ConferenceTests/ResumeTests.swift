@@ -104,12 +104,29 @@ import Testing
         #expect(muted.map(\.0.kind) == [.trackMoved("ta", "ada"), .muted("ta", "ada", true)])
     }
 
+    /// Two edges still have Ada when her room comes back without memory. The one she left reports first: it does not outrank the other.
+    @Test func ofTwoEdgesTheNewerAttachmentCountsWhicheverReportsFirst() throws {
+        func edge(_ name: String, _ number: UInt64) -> RoomAttachment { base.attachment("ada", number: number, edge: name, node: "n2") }
+        var core = base.room(epoch: 2)
+        _ = try core.attach(edge("old", 3), now: start, wall: Self.wall)
+        let newer = try core.attach(edge("new", 5), now: start, wall: Self.wall)
+        #expect(newer.replaced?.edge == RoomCoreTests.edge("old") && newer.replaced?.reason == .replaced)
+        #expect(throws: RoomCore.superseded) { try core.attach(edge("old", 3), now: start, wall: Self.wall) }
+        // Again at the same edge, and at one that comes later still.
+        _ = try core.attach(edge("new", newer.grant.snapshot.attachment), now: start, wall: Self.wall)
+        #expect(throws: RoomCore.superseded) { try core.attach(edge("other", 5), now: start, wall: Self.wall) }
+        // The newer one first: the old one is refused.
+        var other = base.room(epoch: 2)
+        _ = try other.attach(edge("new", 5), now: start, wall: Self.wall)
+        #expect(throws: RoomCore.superseded) { try other.attach(edge("old", 3), now: start, wall: Self.wall) }
+    }
+
     /// The room's node and Ada's edge died together: Ada is back before any survivor has reported.
     @Test func aRoomWithoutMemoryBelievesATokenAndLearnsTheRest() throws {
         let (_, ada, known) = try room()
         var core = base.room(epoch: 2)
         let first = try core.attach(back("ada", number: ada, role: .host, sequence: known.sequence - 1), now: start, wall: Self.wall)
-        #expect(first.events.isEmpty && first.grant.isSettling && first.grant.missed == nil && !first.hasLearned)
+        #expect(first.events.isEmpty && first.grant.isSettling && first.grant.missed == nil && first.hasLearned, "who joined since must be told")
         #expect(core.sequence == known.sequence - 1)
         let number = first.grant.snapshot.attachment
         let published = try core.publish(RoomCoreTests.publication("ta", by: "ada", router: "r3", attachment: number), by: "ada", attachment: number, wall: Self.wall)

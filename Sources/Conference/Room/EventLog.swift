@@ -37,6 +37,8 @@ package struct EventLog: Sendable {
         package var oversized: UInt64 = 0
         /// `events_lost` entries made for what earlier epochs or the store have lost.
         package var losses: UInt64 = 0
+        /// Events of an earlier epoch that an edge brought after numbering had begun anew; they stand under new numbers.
+        package var recovered: UInt64 = 0
         package var batches: UInt64 = 0
         package var failures: UInt64 = 0
         package init() {}
@@ -44,6 +46,7 @@ package struct EventLog: Sendable {
             dropped += now.dropped - before.dropped
             oversized += now.oversized - before.oversized
             losses += now.losses - before.losses
+            recovered += now.recovered - before.recovered
             batches += now.batches - before.batches
             failures += now.failures - before.failures
         }
@@ -115,14 +118,15 @@ package struct EventLog: Sendable {
     /// What one edge knew of this room.
     ///
     /// Before the first new number, copies fill the log in order; those of a later epoch replace what edges left behind in an
-    /// earlier one reported. An edge that comes later and knows of more than was recovered proves a loss, which is entered at once.
+    /// earlier one reported. What an edge that comes later knows beyond what was recovered is entered at once: under new numbers, and
+    /// as a loss where it has no copies.
     /// - Parameters:
     ///   - known: the epoch of the Room the edge was attached to last; earlier than this one.
     ///   - highest: the last number it saw there.
     ///   - copies: entries it holds that the store may lack (`unwritten` of that Room).
     package mutating func recover(epoch known: Epoch, highest: UInt64, copies: [LoggedEvent], at: WallTime) {
         guard highest <= Limits.highestNumber, known < epoch else { return }
-        guard !hasNumbered else { return reportedLate(known, highest, at) }
+        guard !hasNumbered else { return reportedLate(known, highest, copies, at) }
         if known > lineage {
             lineage = known
             (pending, pendingBytes, sequence) = ([], 0, persisted)
@@ -135,13 +139,24 @@ package struct EventLog: Sendable {
         reported = max(reported, highest)
     }
 
-    private mutating func reportedLate(_ known: Epoch, _ highest: UInt64, _ at: WallTime) {
+    private mutating func reportedLate(_ known: Epoch, _ highest: UInt64, _ copies: [LoggedEvent], _ at: WallTime) {
         // What was recovered from an earlier epoch's edges is not what this one saw.
         if known > lineage { (lineage, inherited) = (known, opened) }
         guard highest > inherited else { return }
-        // Some of these numbers may have been given out anew: the entry then stands for the next one.
-        lose((inherited + 1)...highest, occupying: (sequence + 1)...max(highest, sequence + 1), at)
+        // Their numbers may have been given out anew: what an edge still has is entered under the next ones, the rest is lost.
+        var next = inherited + 1
+        for copy in copies.sorted(by: { $0.sequence < $1.sequence }) where copy.first >= next && copy.sequence >= copy.first && copy.sequence <= highest {
+            guard !copy.isLoss, copy.epoch <= known, copy.payload.utf8.count <= LoggedEvent.Limits.payloadBytes else { continue }
+            if copy.first > next { loseLate(next...(copy.first - 1), at) }
+            counters.recovered += 1
+            hold(Pending(event: LoggedEvent(sequence: sequence + 1, epoch: epoch, at: copy.at, type: copy.type, payload: copy.payload)))
+            next = copy.sequence + 1
+        }
+        if next <= highest { loseLate(next...highest, at) }
         inherited = highest
+    }
+    private mutating func loseLate(_ lost: ClosedRange<UInt64>, _ at: WallTime) {
+        lose(lost, occupying: (sequence + 1)...max(lost.upperBound, sequence + 1), at)
     }
 
     /// Enters what is known to be lost of earlier epochs. The first number does so; a Room may earlier, once nobody is left to report.

@@ -16,9 +16,11 @@ extension RoomCore {
     /// A client joined, an edge presents one of its clients again, or a client comes back at another edge.
     package mutating func attach(_ attachment: RoomAttachment, now: Instant, wall: WallTime) throws -> Attached {
         guard !ended else { throw ServiceError(.ended, code: "room_ended", message: "this room has ended; create a new one") }
-        let hasLearned = attachment.known.map { merge($0, now: now, wall: wall) } ?? false
         let id = attachment.participant.id
+        var hasLearned = attachment.known.map { merge($0, now: now, wall: wall) } ?? false
         let before = members[id]
+        // Whoever joined this Room since it came back has not heard of one that continues a session of before.
+        if before == nil, attachment.resume != nil { hasLearned = true }
         try admit(attachment, before, now: now, wall: wall)
         attachments = max(attachments, attachment.number) + 1
         var member = Member(info: attachment.participant, edge: attachment.edge, attachment: attachments, heardAt: now)
@@ -46,12 +48,16 @@ extension RoomCore {
             guard before != nil || resume.epoch < epoch && isSettling(now) else { throw Self.unknownSession }
             if let before, before.edge != nil, (attachment.number, resume.attempt) <= (before.resumedFrom, before.attempt), protections.contains(.resumeDedup) { throw Self.superseded }
             log.recover(epoch: resume.epoch, highest: resume.sequence, copies: [], at: wall)
-        } else if let before, attachment.number != 0, before.edge != nil, attachment.number < before.attachment, before.edge != attachment.edge {
+        } else if let before, attachment.number != 0, before.edge != nil, before.edge != attachment.edge, Self.isOlder(attachment.number, than: before) {
             throw Self.superseded
         }
         guard before != nil || members.count < record.maxParticipants else {
             throw ServiceError(.conflict, code: "room_full", message: "this room holds \(record.maxParticipants) participants; wait until someone leaves or raise max_participants")
         }
+    }
+    /// A Room without memory grants higher numbers than any before, to whoever reports first: then it counts what each continued.
+    private static func isOlder(_ number: UInt64, than member: Member) -> Bool {
+        number < member.attachment && (member.resumedFrom == 0 || number <= member.resumedFrom)
     }
     package static let unknownSession = ServiceError(.notFound, code: "unknown_session", message: "the room does not know this session any more; join afresh")
 
