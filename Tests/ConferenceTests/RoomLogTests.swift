@@ -65,11 +65,34 @@ import Testing
         var back = base.attachment("ada", number: ada, role: .host, node: "n3")
         back.resume = ResumeClaim(epoch: Epoch(1), sequence: 3, lastSeen: 3, attempt: 1, isMove: false)
         let events = try next.attach(back, now: start, wall: Self.wall).events.map(\.0)
-        #expect(events.map(\.kind) == [.participantMoved(RoomCoreTests.info("ada", role: .host, node: "n3"))] && events.map(\.sequence) == [4])
-        let losses = next.log.takeLosses()
-        #expect(losses == [RoomEvent(sequence: 3, epoch: Epoch(2), at: Self.wall, kind: .eventsLost(from: 2, to: 3, first: 2))])
+        #expect(events.map(\.kind) == [.participantMoved(RoomCoreTests.info("ada", role: .host, node: "n3"))] && events.map(\.sequence) == [2])
+        // An edge may have it still.
+        let early = next.handleTimeout(now: start + RoomCore.Limits.proofWindow - .milliseconds(1), wall: Self.wall), none = next.log.takeLosses()
+        let due = next.handleTimeout(now: start + RoomCore.Limits.proofWindow, wall: Self.wall), losses = next.log.takeLosses()
+        #expect(early.map(\.kind) == [.participantLeft("ada", .nodeLost)] && none.isEmpty && due.isEmpty)
+        #expect(losses == [RoomEvent(sequence: 4, epoch: Epoch(2), at: Self.wall, kind: .eventsLost(from: 2, to: 3, first: 4))])
         try write(&next, to: &rows)
-        #expect(check(rows) == ["participant_joined", "events_lost", "participant_moved"])
+        #expect(check(rows) == ["participant_joined", "participant_moved", "participant_left", "events_lost"])
+    }
+
+    /// The client went on elsewhere; the edge it left hears of the new Room only now.
+    @Test func whatAnEdgeBringsInTimeIsNotLost() throws {
+        var rows = EventRows(), core = try reopened(&rows, epoch: 1)
+        let grant = try core.attach(base.attachment("ada", role: .host), now: start, wall: Self.wall).grant
+        try write(&core, to: &rows)
+        var view = RoomView(room: grant.snapshot.room, node: "n1")
+        _ = view.replace(by: grant.snapshot, at: Self.wall)
+        for text in ["one", "two"] { _ = view.apply(try chat(&core, text), nil) }
+        var next = try reopened(&rows, epoch: 2)
+        var back = base.attachment("ada", number: grant.snapshot.attachment, role: .host, node: "n3")
+        back.resume = ResumeClaim(epoch: Epoch(1), sequence: 3, lastSeen: 3, attempt: 1, isMove: true)
+        let missed = try next.attach(back, now: start, wall: Self.wall).grant.missed
+        #expect(missed == nil, "2 and 3 of this epoch are not what the client has seen")
+        next.bring(view.asSnapshot, wall: Self.wall)
+        _ = next.handleTimeout(now: start + RoomCore.Limits.proofWindow, wall: Self.wall)
+        let losses = next.log.takeLosses()
+        try write(&next, to: &rows)
+        #expect(check(rows).filter { $0 == "chat" }.count == 2 && losses.isEmpty)
     }
 
     @Test func aRoomWithoutEdgesComesBackFromItsLog() throws {

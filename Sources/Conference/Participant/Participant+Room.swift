@@ -70,11 +70,21 @@ extension Participant {
     }
     /// Says goodbye to the Room, wherever it is by then, for as long as it keeps those who are silent.
     func leaveRoom(_ reason: LeaveReason) {
-        let room = room, me = info.id, attachment = attachment, loop = context.loop
+        let me = info.id, attachment = attachment
+        tellLater(within: RoomCore.Limits.silence) { try await $0.leave(me, attachment: attachment, reason: reason) }
+    }
+    /// Brings what this edge alone may know to the Room, wherever it is by then.
+    func bringCopies() {
+        let known = view.asSnapshot
+        guard !known.unwritten.isEmpty else { return }
+        tellLater(within: RoomCore.Limits.proofWindow) { try await $0.bring(known) }
+    }
+    private func tellLater(within limit: Duration, _ call: @escaping @Sendable (Room) async throws -> Void) {
+        let room = room, loop = context.loop
         loop.spawn {
-            let end = loop.now + RoomCore.Limits.silence
+            let end = loop.now + limit
             while loop.now < end {
-                do { return try await room.leave(me, attachment: attachment, reason: reason) } catch { try? await loop.sleep(for: Limits.leaveAgain) }
+                do { return try await call(room) } catch { try? await loop.sleep(for: Limits.leaveAgain) }
             }
         }
     }

@@ -188,6 +188,7 @@ package distributed actor Participant {
         context.edge.remove(self, participant: info.id, room: roomID, reason)
         await closeMedia(isHandedOver: reason == .replaced || reason == .moved)
         if tellRoom { leaveRoom(reason) }
+        if !attached || context.edge.isFrozen { bringCopies() }
     }
     /// The node stops. A client that knows how to resume is expected elsewhere in a moment; for the others this is the end.
     func shutDown() async {

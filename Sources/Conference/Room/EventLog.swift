@@ -93,6 +93,8 @@ package struct EventLog: Sendable {
     /// Numbers of earlier epochs up to here are recovered or said to be lost.
     private var inherited: UInt64
     private var hasNumbered = false
+    /// The last number that is not of this epoch alone: above it earlier epochs may have had other events.
+    package private(set) var begins: UInt64
     /// `events_lost` entries nobody has been told of.
     private var losses: [RoomEvent] = []
     private var isAwaitingAnswer = false
@@ -111,6 +113,7 @@ package struct EventLog: Sendable {
         opened = stored
         reported = stored
         inherited = stored
+        begins = .max
     }
 
     // MARK: After a takeover
@@ -165,6 +168,7 @@ package struct EventLog: Sendable {
         hasNumbered = true
         if reported > sequence { lose((sequence + 1)...reported, occupying: (sequence + 1)...reported, at) }
         inherited = sequence
+        begins = sequence
     }
 
     private mutating func lose(_ lost: ClosedRange<UInt64>, occupying place: ClosedRange<UInt64>, _ at: WallTime) {

@@ -148,6 +148,14 @@ package distributed actor Room {
         return core.touch(participant, attachment: attachment, now: context.loop.now)
     }
 
+    /// What an edge knew of an earlier epoch and has no client to attach for any more.
+    package distributed func bring(_ known: RoomSnapshot) throws {
+        try requireDecisions()
+        guard known.epoch < core.epoch else { return }
+        core.bring(known, wall: context.loop.wall)
+        broadcast([RoomEvent]())
+    }
+
     package distributed func end() async throws {
         try requireDecisions()
         try await context.rooms.endRoom(core.record.id, at: context.loop.wall)

@@ -21,7 +21,7 @@ extension RoomCore {
         let before = members[id]
         // Whoever joined this Room since it came back has not heard of one that continues a session of before.
         if before == nil, attachment.resume != nil { hasLearned = true }
-        try admit(attachment, before, now: now, wall: wall)
+        try admit(attachment, before, now: now)
         attachments = max(attachments, attachment.number) + 1
         var member = Member(info: attachment.participant, edge: attachment.edge, attachment: attachments, heardAt: now)
         member.resumedFrom = attachment.number
@@ -42,18 +42,28 @@ extension RoomCore {
             events: events, replaced: isReturning ? nil : before?.edge.map { ($0, attachment.resume?.isMove == true ? .moved : .replaced) }, hasLearned: hasLearned)
     }
 
-    private mutating func admit(_ attachment: RoomAttachment, _ before: Member?, now: Instant, wall: WallTime) throws {
+    private mutating func admit(_ attachment: RoomAttachment, _ before: Member?, now: Instant) throws {
         if let resume = attachment.resume {
             // A room that lost its memory believes a token made before that: the client was here.
             guard before != nil || resume.epoch < epoch && isSettling(now) else { throw Self.unknownSession }
             if let before, before.edge != nil, (attachment.number, resume.attempt) <= (before.resumedFrom, before.attempt), protections.contains(.resumeDedup) { throw Self.superseded }
-            log.recover(epoch: resume.epoch, highest: resume.sequence, copies: [], at: wall)
+            prove(resume, now: now)
         } else if let before, attachment.number != 0, before.edge != nil, before.edge != attachment.edge, Self.isOlder(attachment.number, than: before) {
             throw Self.superseded
         }
         guard before != nil || members.count < record.maxParticipants else {
             throw ServiceError(.conflict, code: "room_full", message: "this room holds \(record.maxParticipants) participants; wait until someone leaves or raise max_participants")
         }
+    }
+    /// A client was told more of an earlier epoch than may be known here. An edge may have it still.
+    private mutating func prove(_ resume: ResumeClaim, now: Instant) {
+        guard resume.epoch < epoch, resume.sequence > proofs[resume.epoch] ?? 0 else { return }
+        proofs[resume.epoch] = resume.sequence
+        proofsDue = now + Limits.proofWindow
+    }
+    /// What an edge that lets its client go knew of an earlier epoch.
+    package mutating func bring(_ known: RoomSnapshot, wall: WallTime) {
+        log.recover(epoch: known.epoch, highest: known.sequence, copies: known.unwritten, at: wall)
     }
     /// A Room without memory grants higher numbers than any before, to whoever reports first: then it counts what each continued.
     private static func isOlder(_ number: UInt64, than member: Member) -> Bool {
@@ -127,6 +137,8 @@ extension RoomCore {
     func missed(since last: UInt64, epoch known: Epoch) -> [RoomEvent]? {
         guard last <= sequence else { return nil }
         if last == sequence, known == epoch { return [] }
+        // Numbers this epoch began with were another's before.
+        guard known == epoch || last <= log.begins else { return nil }
         guard let oldest = recent.first?.sequence, oldest <= last + 1, recent.last?.sequence == sequence else { return nil }
         return recent.filter { $0.sequence > last }
     }

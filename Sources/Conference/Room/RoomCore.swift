@@ -19,6 +19,8 @@ package struct RoomCore {
         package static let recoveryWindow = Duration.seconds(6)
         /// Edges say every `Participant.Limits.roomTouch` that they have a member; one of whom nothing is heard for so long may be gone.
         package static let silence = Duration.seconds(12)
+        /// How long what a token proves waits for an edge that has it, before it is said to be lost: as long as a partition may last.
+        package static let proofWindow = Duration.seconds(30)
         /// How long a client that resumed or moved may take to publish its tracks at its new edge.
         package static let republishWindow = Duration.seconds(10)
         /// Events kept for clients that come back.
@@ -62,6 +64,9 @@ package struct RoomCore {
     /// Something a Room without memory should know has changed since the store was given the state last.
     var hasUnsavedState = false
     var attachments: UInt64 = 0
+    /// The highest number clients' tokens prove of each earlier epoch, and when it is settled.
+    var proofs: [Epoch: UInt64] = [:]
+    var proofsDue: Instant?
     /// Members known from the log alone, until an edge reports something as new.
     var restored: Set<ParticipantID> = []
     var emptySince: Instant?
@@ -123,6 +128,10 @@ package struct RoomCore {
         }
         // Nobody is left to report what an earlier epoch told.
         if now - activatedAt >= Limits.recoveryWindow { log.closeGap(wall) }
+        if let due = proofsDue, due <= now {
+            for (epoch, highest) in proofs.sorted(by: { $0.key < $1.key }) { log.recover(epoch: epoch, highest: highest, copies: [], at: wall) }
+            (proofs, proofsDue) = ([:], nil)
+        }
         return events
     }
 
