@@ -42,7 +42,7 @@ package final class Gateway: @unchecked Sendable {
         self.disk = disk
         let signature = MediaSignature(keys: keys)
         let media = configuration.mediaDirectory.map { StoredFiles(root: $0) }
-        let sessions = SessionRoutes(service: service, authenticator: authenticator, iceServers: configuration.iceServers)
+        let sessions = SessionRoutes(service: service, authenticator: authenticator, iceServers: ICEServers(services: configuration.iceServers))
         let recordings = RecordingRoutes(service: service, signature: signature, files: media.map { ($0, disk) })
         var all = sessions.routes + recordings.routes + AdminRoutes(operations: operations, loop: loop).routes + NodeRoutes(configuration: configuration, hooks: hooks).routes
         if let media { all += MediaRoutes(signature: signature, files: media, disk: disk).routes }
@@ -146,7 +146,7 @@ extension Gateway: WebServerDelegate {
     }
     func opened(_ connection: WebSocketConnection, _ request: HTTPRequest) {
         guard let room = Self.room(of: request) else { return connection.close(code: 4404, reason: "not_found") }
-        let socket = SignallingSocket(connection, service: service, loop: loop, limits: configuration.limits, counters: signallingCounters, seal: seal)
+        let socket = SignallingSocket(connection, service: service, loop: loop, limits: configuration.limits, counters: signallingCounters, seal: seal, iceServers: ICEServers(services: configuration.iceServers))
         socket.attach(request, room: room, authenticator: authenticator)
     }
     private static let signalling = PathTemplate("/ws/{session_id}")

@@ -27,15 +27,15 @@ package struct GatewayConfiguration: Sendable {
     package var studioDirectory: String?
     /// The storage folder whose `rooms/…` files `/media/` serves; nil serves none.
     package var mediaDirectory: String?
-    /// ICE server URLs clients are given.
-    package var iceServers: [String]
+    /// STUN and TURN servers clients are given.
+    package var iceServers: [TURNService]
     /// What a visitor without a token may do.
     package var anonymous: Caller
     package var limits: GatewayLimits
 
     package init(
         node: NodeName, region: String? = nil, roles: [String] = [], version: String = "0", bind: SocketAddress, tls: TLSFiles? = nil, publicURL: String? = nil,
-        origins: [String] = [], keys: [APIKey], studioDirectory: String? = nil, mediaDirectory: String? = nil, iceServers: [String] = [],
+        origins: [String] = [], keys: [APIKey], studioDirectory: String? = nil, mediaDirectory: String? = nil, iceServers: [TURNService] = [],
         anonymous: Caller = .visitor, limits: GatewayLimits = GatewayLimits()
     ) {
         self.node = node; self.region = region; self.roles = roles; self.version = version; self.bind = bind; self.tls = tls

@@ -90,7 +90,7 @@ import Testing
         epoch: Epoch(2), sequence: 4)
     static let welcome = Welcome(
         roomID: "room-1", title: "T", mode: .sfu, participant: info, participants: [info], publications: [publication], recording: status, session: session, pingInterval: .milliseconds(2500),
-        iceServers: ["stun:a"], node: "north", nodes: ["https://north:1", "https://south:2"], maxParticipants: 5, sequence: 4)
+        node: "north", nodes: ["https://north:1", "https://south:2"], maxParticipants: 5, sequence: 4)
     static let missed = RoomEvent(sequence: 3, epoch: Epoch(2), at: WallTime(seconds: 1), kind: .muted("t", "p_1", true))
     static let outgoing: [(String, ServerMessage)] = [
         ("welcome", .welcome(welcome)), ("resumed", .resumed(Resumed(welcome: welcome, missed: [missed], settles: nil))), ("resumed", .resumed(Resumed(welcome: welcome, missed: nil, settles: .seconds(6)))),

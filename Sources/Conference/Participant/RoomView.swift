@@ -106,7 +106,7 @@ struct RoomView {
         return Welcome(
             roomID: room.id, title: room.title, mode: room.mode, participant: participant, participants: snapshot.participants,
             publications: snapshot.publications.map(\.info), recording: recording, session: session,
-            pingInterval: Participant.Limits.pingInterval, iceServers: [], node: participant.node, nodes: nodes,
+            pingInterval: Participant.Limits.pingInterval, node: participant.node, nodes: nodes,
             maxParticipants: room.maxParticipants, sequence: sequence)
     }
 }

@@ -124,17 +124,16 @@ package struct Welcome: Sendable, Equatable {
     /// Sealed as `resume_token`.
     package var session: SessionFacts
     package var pingInterval: Duration
-    package var iceServers: [String]
     package var node: NodeName
     /// Base addresses of every edge, this one first: where the session can go on.
     package var nodes: [String]
     package var maxParticipants: Int
     /// Sequence of the last event this snapshot contains.
     package var sequence: UInt64
-    package init(roomID: RoomID, title: String, mode: SessionMode, participant: ParticipantInfo, participants: [ParticipantInfo], publications: [PublicationInfo], recording: RecordingStatus?, session: SessionFacts, pingInterval: Duration, iceServers: [String], node: NodeName, nodes: [String], maxParticipants: Int, sequence: UInt64) {
+    package init(roomID: RoomID, title: String, mode: SessionMode, participant: ParticipantInfo, participants: [ParticipantInfo], publications: [PublicationInfo], recording: RecordingStatus?, session: SessionFacts, pingInterval: Duration, node: NodeName, nodes: [String], maxParticipants: Int, sequence: UInt64) {
         self.roomID = roomID; self.title = title; self.mode = mode; self.participant = participant; self.participants = participants
         self.publications = publications; self.recording = recording; self.session = session; self.pingInterval = pingInterval
-        self.iceServers = iceServers; self.node = node; self.nodes = nodes; self.maxParticipants = maxParticipants; self.sequence = sequence
+        self.node = node; self.nodes = nodes; self.maxParticipants = maxParticipants; self.sequence = sequence
     }
 }
 

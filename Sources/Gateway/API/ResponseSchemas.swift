@@ -33,7 +33,7 @@ enum ResponseSchemas {
     ])
     static let joined = Schema.object([
         ("participant_id", Schema.string), ("session_id", Schema.string), ("token", Schema.string), ("ws_url", Schema.string),
-        ("ice_servers", Schema.array(Schema.object([("urls", Schema.array(Schema.string))]))),
+        ("ice_servers", Schema.array(Schema.object([("urls", Schema.array(Schema.string), true), ("username", Schema.string, false), ("credential", Schema.string, false)]))),
     ])
     static let session = Schema.object([
         ("session_id", Schema.string, true), ("meeting_code", Schema.string, true), ("title", Schema.string, true), ("host_name", Schema.string, true),

@@ -23,7 +23,7 @@ struct SessionRoutes: Sendable {
     }
     let service: any ConferenceService
     let authenticator: Authenticator
-    let iceServers: [String]
+    let iceServers: ICEServers
 
     var routes: [Route] {
         [
@@ -78,7 +78,7 @@ struct SessionRoutes: Sendable {
         let token = authenticator.mint(participant: admission.participantID, name: admission.name, room: admission.roomID, isHost: admission.role == .host, now: call.now)
         return .json([
             "participant_id": .string(admission.participantID.rawValue), "session_id": .string(admission.roomID.rawValue), "token": .string(token),
-            "ws_url": .string(Self.webSocketURL(call.base, admission.roomID)), "ice_servers": Wire.iceServers(iceServers),
+            "ws_url": .string(Self.webSocketURL(call.base, admission.roomID)), "ice_servers": iceServers.json(for: admission.participantID, now: call.now),
         ])
     }
     private func mute(_ call: RouteCall) async throws -> HTTPResponse {

@@ -1,4 +1,4 @@
-// SHA-256, HMAC and constant-time comparison, by OpenSSL.
+// SHA-256, HMACs and constant-time comparison, by OpenSSL.
 internal import COpenSSL
 
 package enum Digests {
@@ -19,10 +19,24 @@ package enum Digests {
         precondition(result != nil && length == sha256Bytes, "OpenSSL has no HMAC")
         return out
     }
+    /// RFC 2104 with SHA-1: for TURN servers, which take nothing else.
+    package static func hmacSHA1(key: [UInt8], _ data: [UInt8]) -> [UInt8] {
+        var out = [UInt8](repeating: 0, count: 20)
+        var length: UInt32 = 0
+        let result = HMAC(EVP_sha1(), key, Int32(key.count), data, data.count, &out, &length)
+        precondition(result != nil && length == 20, "OpenSSL has no HMAC")
+        return out
+    }
     /// RFC 5869 with SHA-256, without salt, one block of output: a key of its own for each `info`.
     package static func hkdfSHA256(secret: [UInt8], info: [UInt8]) -> [UInt8] {
         let extracted = hmacSHA256(key: [UInt8](repeating: 0, count: sha256Bytes), secret)
         return hmacSHA256(key: extracted, info + [1])
+    }
+    /// RFC 4648 §4, with padding.
+    package static func base64(_ bytes: [UInt8]) -> String {
+        var out = [UInt8](repeating: 0, count: (bytes.count + 2) / 3 * 4 + 1)
+        let length = EVP_EncodeBlock(&out, bytes, Int32(bytes.count))
+        return String(decoding: out[..<Int(length)], as: UTF8.self)
     }
     /// Takes as long for a wrong first byte as for a wrong last one.
     package static func areEqual(_ a: [UInt8], _ b: [UInt8]) -> Bool {

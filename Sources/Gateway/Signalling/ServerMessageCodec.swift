@@ -4,13 +4,17 @@ internal import Contracts
 package import Primitives
 
 package enum ServerMessageCodec {
-    /// - Parameter seal: makes resume tokens of what the session vouches for.
-    package static func encode(_ message: ServerMessage, _ seal: (SessionFacts) -> String) -> [UInt8] { json(message, seal).bytes }
+    /// - Parameters:
+    ///   - iceServers: those a participant may use, with its credentials.
+    ///   - seal: makes resume tokens of what the session vouches for.
+    package static func encode(_ message: ServerMessage, iceServers: (ParticipantID) -> JSON = { _ in [] }, _ seal: (SessionFacts) -> String) -> [UInt8] {
+        json(message, iceServers: iceServers, seal).bytes
+    }
 
-    package static func json(_ message: ServerMessage, _ seal: (SessionFacts) -> String) -> JSON {
+    package static func json(_ message: ServerMessage, iceServers: (ParticipantID) -> JSON = { _ in [] }, _ seal: (SessionFacts) -> String) -> JSON {
         switch message {
-        case .welcome(let welcome): frame("welcome", Wire.welcome(welcome, seal))
-        case .resumed(let resumed): frame("resumed", Wire.welcome(resumed.welcome, seal) + [
+        case .welcome(let welcome): frame("welcome", Wire.welcome(welcome, iceServers, seal))
+        case .resumed(let resumed): frame("resumed", Wire.welcome(resumed.welcome, iceServers, seal) + [
             ("missed", resumed.missed.map { .array($0.map(event)) }), ("settles_ms", .int(resumed.settles?.inMilliseconds)),
         ])
         case .move(let order): frame("move", Wire.move(order))
@@ -81,14 +85,13 @@ package enum Wire {
             ("sdpMid", .text(body.sdpMid)), ("sdpMLineIndex", .int(body.sdpMLineIndex.map { Int64($0) })),
         ]
     }
-    static func iceServers(_ urls: [String]) -> JSON { .array(urls.map { ["urls": [.string($0)]] }) }
-    static func welcome(_ welcome: Welcome, _ seal: (SessionFacts) -> String) -> [(String, JSON?)] {
+    static func welcome(_ welcome: Welcome, _ iceServers: (ParticipantID) -> JSON, _ seal: (SessionFacts) -> String) -> [(String, JSON?)] {
         [
             ("room_id", .string(welcome.roomID.rawValue)), ("session_id", .string(welcome.roomID.rawValue)), ("title", .string(welcome.title)),
             ("mode", .string(welcome.mode.rawValue)), ("participant", participant(welcome.participant)),
             ("participants", .array(welcome.participants.map(participant))), ("publications", .array(welcome.publications.map(publication))),
             ("recording", welcome.recording.map(recording)), ("resume_token", .string(seal(welcome.session))),
-            ("ping_interval", .number(welcome.pingInterval.inSeconds)), ("ice_servers", iceServers(welcome.iceServers)),
+            ("ping_interval", .number(welcome.pingInterval.inSeconds)), ("ice_servers", iceServers(welcome.participant.id)),
             ("node", .string(welcome.node.rawValue)), ("max_participants", .integer(Int64(welcome.maxParticipants))),
             ("seq", .integer(Int64(clamping: welcome.sequence))), ("nodes", .array(welcome.nodes.map { .string($0) })),
         ]

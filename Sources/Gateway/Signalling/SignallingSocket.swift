@@ -22,6 +22,7 @@ final class SignallingSocket: SignallingConnection, @unchecked Sendable {
     private let limits: GatewayLimits
     private let counters: SignallingCounters
     private let seal: ResumeSeal
+    private let iceServers: ICEServers
     private var gate: MessageGate
     private var session: (any SignallingSession)?
     private var waiting = BoundedQueue<ClientMessage>(capacity: Limits.waiting)
@@ -30,9 +31,10 @@ final class SignallingSocket: SignallingConnection, @unchecked Sendable {
     /// The room of a connection that has yet to say which session it continues.
     private var awaitsResume: RoomID?
 
-    init(_ connection: WebSocketConnection, service: any ConferenceService, loop: any Loop, limits: GatewayLimits, counters: SignallingCounters, seal: ResumeSeal) {
+    init(_ connection: WebSocketConnection, service: any ConferenceService, loop: any Loop, limits: GatewayLimits, counters: SignallingCounters, seal: ResumeSeal, iceServers: ICEServers) {
         self.connection = connection
         self.seal = seal
+        self.iceServers = iceServers
         self.service = service
         self.loop = loop
         self.limits = limits
@@ -163,7 +165,7 @@ final class SignallingSocket: SignallingConnection, @unchecked Sendable {
 
     func send(_ message: ServerMessage) {
         guard !isOver, connection.isOpen else { return }
-        guard !connection.send(ServerMessageCodec.encode(message) { [seal, loop] in seal.seal($0, now: loop.wall) }) else { return }
+        guard !connection.send(ServerMessageCodec.encode(message, iceServers: { [iceServers, loop] in iceServers.json(for: $0, now: loop.wall) }, { [seal, loop] in seal.seal($0, now: loop.wall) })) else { return }
         counters.refused["slow_reader", default: 0] += 1
         close(code: Self.slowReaderCode, reason: "slow_reader")
     }

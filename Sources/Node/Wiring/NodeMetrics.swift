@@ -112,14 +112,27 @@ final class NodeMetrics: @unchecked Sendable {
 }
 
 extension GatewayConfiguration {
-    init(_ environment: NodeEnvironment) {
+    init(_ environment: NodeEnvironment) throws(FileError) {
         let topology = environment.topology, node = environment.node
         self.init(
             node: node.name, region: node.region, roles: node.roles.map(\.rawValue).sorted(), version: Release.version,
             bind: node.listenAddress(port: node.httpPort) ?? SocketAddress(ipv4: 0x7F00_0001, port: node.httpPort),
             tls: environment.httpsFiles.map { TLSFiles(certificate: $0.certificate, privateKey: $0.key) }, publicURL: topology.publicURL, origins: topology.allowedOrigins,
             keys: environment.keys.keys.map { APIKey(id: $0.id, secret: $0.secret) }, studioDirectory: ProgramFolder.studio(topology.studioFolder),
-            mediaDirectory: topology.storageFolder)
+            mediaDirectory: topology.storageFolder, iceServers: try Self.iceServers(topology))
+    }
+}
+
+extension GatewayConfiguration {
+    private static func iceServers(_ topology: Topology) throws(FileError) -> [TURNService] {
+        var services: [TURNService] = []
+        for server in topology.turn {
+            guard let secret = try PrivateFile.read(server.secretFile) else {
+                throw FileError("\(server.secretFile) is missing: it holds the secret shared with the TURN server (coturn: `static-auth-secret`)")
+            }
+            services.append(TURNService(urls: server.urls, secret: Array(secret.prefix { $0 != 0x0A && $0 != 0x0D })))
+        }
+        return services
     }
 }
 

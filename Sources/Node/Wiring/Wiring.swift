@@ -59,7 +59,7 @@ package enum Wiring {
         Operations.provide(operations, in: system)
         sampler.start()
         let gateway = try Gateway(
-            configuration: GatewayConfiguration(environment), loop: environment.control, service: LocalConference(context: context), operations: operations,
+            configuration: try GatewayConfiguration(environment), loop: environment.control, service: LocalConference(context: context), operations: operations,
             store: environment.store, random: environment.random, hooks: metrics.hooks)
         metrics.gateway = gateway
         try await gateway.start()

@@ -121,7 +121,7 @@ final class TestConference: ConferenceService {
     private static func welcome(_ record: RoomRecord, _ me: ParticipantInfo, sequence: UInt64) -> Welcome {
         Welcome(
             roomID: record.id, title: record.title, mode: record.mode, participant: me, participants: [me], publications: [], recording: nil, session: facts(record.id, me),
-            pingInterval: .seconds(10), iceServers: [], node: "north", nodes: ["https://north:1"], maxParticipants: 50, sequence: sequence)
+            pingInterval: .seconds(10), node: "north", nodes: ["https://north:1"], maxParticipants: 50, sequence: sequence)
     }
 }
 

@@ -99,7 +99,7 @@ final class TestGateway {
         self.store = store
         var configuration = GatewayConfiguration(
             node: "north", region: "eu", roles: ["edge", "room"], version: "1.2.3", bind: SocketAddress(host: "127.0.0.1", port: 0)!, tls: tls, publicURL: publicURL, origins: origins,
-            keys: [Self.key], studioDirectory: studio, mediaDirectory: media, iceServers: ["stun:127.0.0.1:3478"])
+            keys: [Self.key], studioDirectory: studio, mediaDirectory: media, iceServers: [TURNService(urls: ["stun:127.0.0.1:3478"], secret: []), TURNService(urls: ["turn:127.0.0.1:3478"], secret: Array("north".utf8))])
         configuration.limits.requestBurst = 10_000
         limits(&configuration.limits)
         let sink = log

@@ -13,7 +13,7 @@ function mediaOf(sdp) {
 
 export class Peer extends EventTarget {
   /** @param signalling the attachment's link: descriptions of this connection go through it and no other */
-  constructor(signalling) {
+  constructor(signalling, iceServers = []) {
     super();
     this.signalling = signalling;
     this.making = false;
@@ -22,7 +22,7 @@ export class Peer extends EventTarget {
     /** Track ids that have shown something. */
     this.shown = new Set();
     this.queue = Promise.resolve();
-    this.pc = new RTCPeerConnection({ bundlePolicy: "max-bundle", rtcpMuxPolicy: "require" });
+    this.pc = new RTCPeerConnection({ iceServers, bundlePolicy: "max-bundle", rtcpMuxPolicy: "require" });
     this.pc.onnegotiationneeded = () => this.offer();
     this.pc.onicecandidate = ({ candidate }) => candidate && signalling.send({
       type: "ice_candidate", candidate: candidate.candidate, sdpMid: candidate.sdpMid, sdpMLineIndex: candidate.sdpMLineIndex,

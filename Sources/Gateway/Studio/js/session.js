@@ -75,7 +75,7 @@ class Session {
     byId("record").hidden = this.me.role !== "host";
     this.grid.tile(this.me, { me: true });
     for (const participant of message.participants) this.joined(participant, true);
-    const peer = this.peer = new Peer(link);
+    const peer = this.peer = new Peer(link, message.ice_servers);
     peer.leaves = isMove ? old : null;
     peer.addEventListener("track", (event) => this.trackReceived(peer, event.detail));
     peer.addEventListener("state", (event) => {
