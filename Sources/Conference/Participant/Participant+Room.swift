@@ -57,8 +57,12 @@ extension Participant {
             } catch let error as ServiceError where error.code == "unknown_participant" && context.loop.now < deadline && !finished {
                 await attachAgain()
             } catch let error as ServiceError where error.code == RoomCore.superseded.code {
-                superseded()
-                throw error
+                // The Room may have granted this edge a number whose answer was lost. Attaching again tells, and ends it where
+                // the client is elsewhere indeed.
+                guard context.loop.now < deadline, !finished, handover == nil else { throw error }
+                await attachAgain()
+                guard attached else { throw error }
+                try? await context.loop.sleep(for: .milliseconds(100))
             }
         }
     }
