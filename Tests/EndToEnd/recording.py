@@ -87,6 +87,7 @@ def recorder_drained(cluster, ada, room):
     metadata = check_files(cluster, room, recording, recording["duration"], 2)
     for track in metadata["tracks"]:
         assert len(track["writers"]) == 2 and track["integrity"]["lost"] == 0, track
+        assert track["integrity"]["duplicates"] > 0, ("both captured for a while", track)
         # What comes before the first key frame is listed too.
         between = [hole for hole in track["holes"] if hole["from"] > 1]
         assert not between, track["holes"]

@@ -53,6 +53,7 @@ package final class NodeDrain: @unchecked Sendable {
             let progress = await context.drainEdge(within: limit)
             if round == self.round { edgeProgress = progress }
             await actors
+            await letRecordingsGo(round)
             finish(round)
         }
         return report
@@ -115,6 +116,10 @@ package final class NodeDrain: @unchecked Sendable {
                 try? await loop.sleep(for: min(Limits.pause, max(.zero, deadline - loop.now)))
             }
         }
+    }
+    /// What has moved is captured here until its new recorder has every track: a node that stopped before would cut that short.
+    private func letRecordingsGo(_ round: Int) async {
+        while round == self.round, context.edge.recordingCount > 0, loop.now < deadline { try? await loop.sleep(for: Limits.look) }
     }
     /// - Returns: how many moves were made.
     private func carryOutPlan(_ round: Int) async -> Int {

@@ -35,7 +35,8 @@ package final class Recorder: @unchecked Sendable {
 
     func add(_ recording: Recording, id: RecordingID) { recordings[id] = recording }
     /// Nothing where another life of the recording took its place.
-    func remove(_ recording: Recording, id: RecordingID) { if recordings[id] === recording { recordings[id] = nil } }
+    func remove(_ recording: Recording, id: RecordingID) { if holds(recording, id: id) { recordings[id] = nil } }
+    func holds(_ recording: Recording, id: RecordingID) -> Bool { recordings[id] === recording }
 
     fileprivate func heard(_ report: JournalReport) {
         let id: RecordingID = switch report {

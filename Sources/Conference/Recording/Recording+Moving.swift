@@ -33,11 +33,16 @@ extension Recording: MovingActor {
     /// It goes on elsewhere. What is captured here until the other has reached every track is evidence like any other.
     func left() {
         record = nil
-        context.edge.remove(self, id: recordingID, room: layout.room)
         begin(on: context.loop) { recording in
             try? await recording.context.loop.sleep(for: Limits.overlap)
-            await recording.closeTaps()
-            try? recording.recorder.journals.close(recording: recording.layout)
+            let tags = await recording.closeTaps(), recorder = recording.recorder
+            // It may have come back here meanwhile, in another life that goes on writing.
+            if recorder.holds(recording, id: recording.recordingID) {
+                try? recorder.journals.close(recording: recording.layout)
+            } else {
+                for tag in tags { try? recorder.journals.close(tag) }
+            }
+            // Not before: the node's Router of the room goes with the last who is in it.
             recording.leave()
         }
     }

@@ -272,10 +272,13 @@ package distributed actor Recording {
         await withCheckedContinuation { journalsClosed.append($0) }
     }
 
-    func closeTaps() async {
-        let router = context.edge.router(for: layout.room)
-        for (track, tag) in tags.sorted(by: { $0.key < $1.key }) { await router.local { await $0.untap(track, tag: tag) } }
+    /// - Returns: the tags whose journals get no more packets.
+    @discardableResult
+    func closeTaps() async -> [UInt32] {
+        let router = context.edge.router(for: layout.room), open = tags.sorted { $0.key < $1.key }
         tags = [:]
+        for (track, tag) in open { await router.local { await $0.untap(track, tag: tag) } }
+        return open.map(\.value)
     }
 
     func writeFacts() throws {
