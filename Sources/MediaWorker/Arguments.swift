@@ -8,39 +8,47 @@ enum ArgumentError: Error, Equatable {
 }
 
 struct Arguments {
-    static let usage = """
-        troupe-media finalise --dir FOLDER --recording ID [--memory-mib N] [--cpu-seconds N]
-
-        Makes tracks/{peer}/{track}.webm (.mkv for H.264), metadata.json and timeline.json from the journals in FOLDER,
-        which is {storage}/rooms/{room}/{recording}. Prints progress as JSON lines, the last line a verdict.
-        Exit codes: 0 ready, 64 usage, 65 nothing captured, 66 no such folder, 70 internal, 73 not writable,
-        74 disk full or failing, 75 busy: another process is finishing the same recording.
+    static var usage: String {
         """
-    var folder = ""
-    var recording: RecordingID = ""
-    var limits = ResourceLimits()
+        \(subcommands.map { $0.usage }.joined(separator: "\n\n"))
+
+        All take --dir FOLDER, which is {storage}/rooms/{room}/{recording}, and [--memory-mib N] [--cpu-seconds N].
+        Prints JSON lines: progress with `done` from 0 to 1 and `eta` in seconds, the last line a verdict.
+        Exit codes: 0 ready, 64 usage, 65 nothing captured or unusable input, 66 no such folder, 70 internal, 73 not writable,
+        74 disk full or failing, 75 busy: another process is at the same files.
+        """
+    }
+    var common = CommonArguments()
+    let command: any Subcommand
 
     init(_ words: [String]) throws(ArgumentError) {
-        guard let command = words.first, command != "--help", command != "-h", command != "help" else { throw .helpWanted }
-        guard command == "finalise" else { throw .wrong("`\(command)` is no command; write `troupe-media finalise --dir FOLDER --recording ID`") }
+        guard let name = words.first, name != "--help", name != "-h", name != "help" else { throw .helpWanted }
+        guard let type = subcommands.first(where: { $0.name == name }) else {
+            throw .wrong("`\(name)` is no command; write one of \(subcommands.map { $0.name }.joined(separator: ", "))")
+        }
+        var command = type.init()
         var rest = words.dropFirst()
         while let option = rest.popFirst() {
             if option == "--help" { throw .helpWanted }
-            guard let value = rest.popFirst() else { throw .wrong("`\(option)` wants a value") }
+            var value = ""
+            if !type.flags.contains(option) {
+                guard let next = rest.popFirst() else { throw .wrong("`\(option)` wants a value") }
+                value = next
+            }
             switch option {
-            case "--dir": folder = value
-            case "--recording": recording = RecordingID(value)
-            case "--memory-mib": limits.memoryMiB = try Self.number(value, option)
-            case "--cpu-seconds": limits.cpuSeconds = try Self.number(value, option)
-            default: throw .wrong("`\(option)` is no option of finalise; see `troupe-media --help`")
+            case "--dir": common.folder = value
+            case "--memory-mib": common.limits.memoryMiB = UInt64(try Self.number(option, value, 1...Int(UInt32.max)))
+            case "--cpu-seconds": common.limits.cpuSeconds = UInt64(try Self.number(option, value, 1...Int(UInt32.max)))
+            default: guard try command.take(option, value) else { throw .wrong("`\(option)` is no option of \(name); see `troupe-media --help`") }
             }
         }
-        while folder.count > 1, folder.hasSuffix("/") { folder.removeLast() }
-        guard !folder.isEmpty else { throw .wrong("`--dir` is missing: the recording's folder") }
-        guard recording.isSafe else { throw .wrong("`--recording` is missing or no recording id") }
+        while common.folder.count > 1, common.folder.hasSuffix("/") { common.folder.removeLast() }
+        guard !common.folder.isEmpty else { throw .wrong("`--dir` is missing: the recording's folder") }
+        try command.check(common)
+        self.command = command
     }
-    private static func number(_ text: String, _ option: String) throws(ArgumentError) -> UInt64 {
-        guard let value = UInt64(text), value > 0, value < 1 << 32 else { throw .wrong("`\(option) \(text)`: write a whole number from 1") }
+    static func number(_ option: String, _ text: String, _ range: ClosedRange<Int>) throws(ArgumentError) -> Int {
+        guard let value = Int(text), range.contains(value) else { throw .wrong("`\(option) \(text)`: write a whole number from \(range.lowerBound) to \(range.upperBound)") }
         return value
     }
 }

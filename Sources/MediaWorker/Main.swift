@@ -14,21 +14,20 @@ import Rendering
         do throws(ArgumentError) { arguments = try Arguments(CommandLine.arguments.dropFirst().map { $0 }) } catch {
             switch error {
             case .helpWanted: print(Arguments.usage)
-            case .wrong(let text): end(FinishVerdict(ok: false, code: FinishFailure.usage.rawValue, message: text), FinishFailure.usage.exitCode)
+            case .wrong(let text): end(WorkerVerdict(ok: false, code: WorkerFailure.usage.rawValue, message: text), WorkerFailure.usage.exitCode)
             }
             exit(0)
         }
-        arguments.limits.apply()
-        let finaliser = Finaliser(path: arguments.folder, recording: arguments.recording) { emit($0.line) }
-        do throws(FinishError) {
-            end(try finaliser.run(), 0)
+        arguments.common.limits.apply()
+        do throws(WorkerError) {
+            end(try arguments.command.run(arguments.common, Progress { emit($0.line) }), 0)
         } catch {
-            end(FinishVerdict(ok: false, code: error.failure.rawValue, message: error.message), error.failure.exitCode)
+            end(WorkerVerdict(ok: false, code: error.failure.rawValue, message: error.message), error.failure.exitCode)
         }
     }
 
-    private static func end(_ verdict: FinishVerdict, _ code: Int32) -> Never {
-        emit(FinishMessage.verdict(verdict).line)
+    private static func end(_ verdict: WorkerVerdict, _ code: Int32) -> Never {
+        emit(WorkerMessage.verdict(verdict).line)
         exit(code)
     }
     /// Straight to the descriptor: each line at once, whatever standard output is.

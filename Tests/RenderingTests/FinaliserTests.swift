@@ -7,7 +7,7 @@ import Testing
 
 @Suite(.serialized, .timeLimit(.minutes(3))) struct FinaliserTests {
     @discardableResult
-    private func finalise(_ room: RecordedRoom) throws -> FinishVerdict { try Finaliser(path: room.folder, recording: "rec").run() }
+    private func finalise(_ room: RecordedRoom) throws -> WorkerVerdict { try Finaliser(path: room.folder, recording: "rec").run() }
 
     /// Every codec, bit for bit: what decodes from the file is what decodes from the encoder's own output.
     @Test(arguments: [Codec.vp8, .vp9, .h264, .av1])
@@ -190,11 +190,11 @@ import Testing
 
     @Test func refusalsAreTyped() throws {
         let room = RecordedRoom()
-        #expect { try finalise(room) } throws: { ($0 as? FinishError)?.failure == .nothingCaptured }
-        #expect { try Finaliser(path: "/nonexistent", recording: "rec").run() } throws: { ($0 as? FinishError)?.failure == .missing }
-        #expect { try Finaliser(path: room.folder, recording: "../x").run() } throws: { ($0 as? FinishError)?.failure == .usage }
+        #expect { try finalise(room) } throws: { ($0 as? WorkerError)?.failure == .nothingCaptured }
+        #expect { try Finaliser(path: "/nonexistent", recording: "rec").run() } throws: { ($0 as? WorkerError)?.failure == .missing }
+        #expect { try Finaliser(path: room.folder, recording: "../x").run() } throws: { ($0 as? WorkerError)?.failure == .usage }
         let lock = try FolderLock(Folder(room.folder))
-        #expect { try finalise(room) } throws: { ($0 as? FinishError)?.failure == .busy }
+        #expect { try finalise(room) } throws: { ($0 as? WorkerError)?.failure == .busy }
         withExtendedLifetime(lock) {}
     }
 }

@@ -6,8 +6,8 @@ import Testing
 
 /// The process itself: its lines, its exit codes, and what hostile journals do to it.
 @Suite(.serialized, .timeLimit(.minutes(3))) struct MediaWorkerTests {
-    private func messages(_ output: String) -> [FinishMessage] { output.split(separator: "\n").compactMap { FinishMessage(line: String($0)) } }
-    private func verdict(_ result: CommandResult) throws -> FinishVerdict {
+    private func messages(_ output: String) -> [WorkerMessage] { output.split(separator: "\n").compactMap { WorkerMessage(line: String($0)) } }
+    private func verdict(_ result: CommandResult) throws -> WorkerVerdict {
         guard case .verdict(let verdict)? = messages(result.output).last else { throw Missing(result: result) }
         return verdict
     }
@@ -26,7 +26,7 @@ import Testing
         let lines = result.output.split(separator: "\n")
         #expect(messages(result.output).count == lines.count)
         var last = 0.0
-        for case .progress(_, let done) in messages(result.output) {
+        for case .progress(_, let done, _) in messages(result.output) {
             #expect(done >= last)
             last = done
         }

@@ -63,7 +63,7 @@ package final class Recorder: @unchecked Sendable {
         let child = await run(["finalise", "--dir", "\(settings.storageRoot)/\(layout.folder)", "--recording", layout.recording.rawValue])
         guard child.exit.isSuccess else {
             let how = child.exit.signal == 0 ? "exit status \(child.exit.status)" : "signal \(child.exit.signal)"
-            let known = Capture.FinishFailure.allCases.first { child.exit.signal == 0 && $0.exitCode == Int32(truncatingIfNeeded: child.exit.status) }
+            let known = WorkerFailure.allCases.first { child.exit.signal == 0 && $0.exitCode == Int32(truncatingIfNeeded: child.exit.status) }
             return .failure(FinishFailure(message: "finishing ended with \(how): \(child.lastLine)", isTemporary: known?.isTemporary ?? false))
         }
         return FinishedRecording.read(layout, from: objects)

@@ -9,11 +9,11 @@ struct Folder {
     init(_ path: String) { self.path = path }
 
     /// Names in the folder `name` below this one, sorted; empty when it does not exist. Dot files are left out.
-    func entries(_ name: String = "") throws(FinishError) -> [String] {
+    func entries(_ name: String = "") throws(WorkerError) -> [String] {
         let full = name.isEmpty ? path : "\(path)/\(name)"
         guard let handle = opendir(full) else {
             if errno == ENOENT { return [] }
-            throw FinishError(code: errno, "list \(full)")
+            throw WorkerError(code: errno, "list \(full)")
         }
         defer { closedir(handle) }
         var found: [String] = []
@@ -23,24 +23,24 @@ struct Folder {
         }
         return found.sorted()
     }
-    func makeFolders(_ name: String) throws(FinishError) {
+    func makeFolders(_ name: String) throws(WorkerError) {
         var at = path
         for part in name.split(separator: "/") {
             at += "/\(part)"
-            guard mkdir(at, 0o700) == 0 || errno == EEXIST else { throw FinishError(code: errno, "create \(at)") }
+            guard mkdir(at, 0o700) == 0 || errno == EEXIST else { throw WorkerError(code: errno, "create \(at)") }
         }
     }
     /// Makes a finished file durable and gives it its name.
-    func publish(_ temporary: String, as name: String) throws(FinishError) {
+    func publish(_ temporary: String, as name: String) throws(WorkerError) {
         let from = "\(path)/\(temporary)", to = "\(path)/\(name)"
         try sync(from)
-        guard rename(from, to) == 0 else { throw FinishError(code: errno, "rename \(from)") }
+        guard rename(from, to) == 0 else { throw WorkerError(code: errno, "rename \(from)") }
         if let slash = to.utf8.lastIndex(of: UInt8(ascii: "/")) { try sync(String(to[..<slash])) }
     }
-    func write(_ bytes: [UInt8], as name: String) throws(FinishError) {
+    func write(_ bytes: [UInt8], as name: String) throws(WorkerError) {
         let temporary = "\(path)/.\(name).new"
         let file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o600)
-        guard file >= 0 else { throw FinishError(code: errno, "create \(temporary)") }
+        guard file >= 0 else { throw WorkerError(code: errno, "create \(temporary)") }
         var written = 0, failed: Int32 = 0
         while written < bytes.count {
             let n = bytes.withUnsafeBytes { Glibc.write(file, $0.baseAddress! + written, bytes.count - written) }
@@ -49,7 +49,7 @@ struct Folder {
             written += n
         }
         close(file)
-        guard failed == 0 else { unlink(temporary); throw FinishError(code: failed, "write \(temporary)") }
+        guard failed == 0 else { unlink(temporary); throw WorkerError(code: failed, "write \(temporary)") }
         try publish(".\(name).new", as: name)
     }
     func remove(_ name: String) { unlink("\(path)/\(name)") }
@@ -57,24 +57,24 @@ struct Folder {
         var info = stat()
         return stat("\(path)/\(name)", &info) == 0 ? Int64(info.st_size) : 0
     }
-    private func sync(_ full: String) throws(FinishError) {
+    private func sync(_ full: String) throws(WorkerError) {
         let file = open(full, O_RDONLY | O_CLOEXEC)
-        guard file >= 0 else { throw FinishError(code: errno, "open \(full)") }
+        guard file >= 0 else { throw WorkerError(code: errno, "open \(full)") }
         defer { close(file) }
-        guard fsync(file) == 0 || errno == EINVAL else { throw FinishError(code: errno, "sync \(full)") }
+        guard fsync(file) == 0 || errno == EINVAL else { throw WorkerError(code: errno, "sync \(full)") }
     }
 }
 
 /// Held while a recording is being finished; a second finishing of the same folder is refused.
 final class FolderLock {
     private let file: Int32
-    init(_ folder: Folder) throws(FinishError) {
+    init(_ folder: Folder) throws(WorkerError) {
         let path = "\(folder.path)/.finalise.lock"
         file = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
-        guard file >= 0 else { throw FinishError(code: errno, "create \(path)") }
+        guard file >= 0 else { throw WorkerError(code: errno, "create \(path)") }
         guard flock(file, LOCK_EX | LOCK_NB) == 0 else {
             close(file)
-            throw FinishError(.busy, "another process is finishing this recording; wait for it")
+            throw WorkerError(.busy, "another process is finishing this recording; wait for it")
         }
     }
     deinit { close(file) }

@@ -7,15 +7,15 @@ import Glibc
 final class MappedFile {
     let bytes: UnsafeRawBufferPointer
 
-    init(_ path: String) throws(FinishError) {
+    init(_ path: String) throws(WorkerError) {
         let file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
-        guard file >= 0 else { throw FinishError(code: errno, "open \(path)") }
+        guard file >= 0 else { throw WorkerError(code: errno, "open \(path)") }
         defer { close(file) }
         var info = stat()
-        guard fstat(file, &info) == 0 else { throw FinishError(code: errno, "read \(path)") }
-        guard info.st_mode & S_IFMT == S_IFREG else { throw FinishError(.inputOutput, "\(path) is not a file") }
+        guard fstat(file, &info) == 0 else { throw WorkerError(code: errno, "read \(path)") }
+        guard info.st_mode & S_IFMT == S_IFREG else { throw WorkerError(.inputOutput, "\(path) is not a file") }
         guard info.st_size > 0 else { bytes = UnsafeRawBufferPointer(start: nil, count: 0); return }
-        guard let base = mmap(nil, info.st_size, PROT_READ, MAP_PRIVATE, file, 0), base != MAP_FAILED else { throw FinishError(code: errno, "map \(path)") }
+        guard let base = mmap(nil, info.st_size, PROT_READ, MAP_PRIVATE, file, 0), base != MAP_FAILED else { throw WorkerError(code: errno, "map \(path)") }
         madvise(base, info.st_size, MADV_SEQUENTIAL)
         bytes = UnsafeRawBufferPointer(start: base, count: info.st_size)
     }

@@ -25,29 +25,28 @@ package final class Finaliser {
 
     private let folder: Folder
     private let recording: RecordingID
-    private let progress: (FinishMessage) -> Void
+    private let progress: Progress
     private var warnings: [String] = []
     private var bytesDone = 0
     private var bytesTotal = 1
-    private var reported = -1.0
 
     /// - Parameter path: the recording's folder, `…/rooms/{room}/{recording}`.
-    package init(path: String, recording: RecordingID, progress: @escaping (FinishMessage) -> Void = { _ in }) {
+    package init(path: String, recording: RecordingID, progress: Progress = Progress { _ in }) {
         folder = Folder(path)
         self.recording = recording
         self.progress = progress
     }
 
-    package func run() throws(FinishError) -> FinishVerdict {
-        guard recording.isSafe else { throw FinishError(.usage, "\"\(recording)\" is no recording id") }
-        guard access(folder.path, R_OK | X_OK) == 0 else { throw FinishError(code: errno, "open \(folder.path)") }
+    package func run() throws(WorkerError) -> WorkerVerdict {
+        guard recording.isSafe else { throw WorkerError(.usage, "\"\(recording)\" is no recording id") }
+        guard access(folder.path, R_OK | X_OK) == 0 else { throw WorkerError(code: errno, "open \(folder.path)") }
         let lock = try FolderLock(folder)
         defer { withExtendedLifetime(lock) {} }
         let facts = readFacts()
         let events = readEvents()
         let names = try tracks()
         let surveys = try survey(names, facts)
-        guard let first = surveys.first else { throw FinishError(.nothingCaptured, "no journal of \(recording) holds a packet") }
+        guard let first = surveys.first else { throw WorkerError(.nothingCaptured, "no journal of \(recording) holds a packet") }
         let known = facts ?? RecordingFacts(
             recording: recording, room: first.header.room, title: "", startedAt: WallTime(microseconds: surveys.compactMap(\.firstReceived).min() ?? 0), epoch: first.header.epoch)
         let clocks = Self.clocks(surveys)
@@ -78,13 +77,13 @@ package final class Finaliser {
         if unusable > 0 { warnings.append("\(unusable) lines of events.jsonl cannot be read") }
         return usable
     }
-    private func tracks() throws(FinishError) -> [TrackID] {
+    private func tracks() throws(WorkerError) -> [TrackID] {
         let names = try folder.entries(RecordingLayout.Names.journals).map { TrackID($0) }.filter(\.isSafe)
         if names.count > Limits.tracks { warnings.append("only \(Limits.tracks) of \(names.count) tracks are finished") }
         return Array(names.prefix(Limits.tracks))
     }
     /// Maps all segments of a track and merges them. The mappings must outlive the evidence.
-    private func evidence(_ track: TrackID, _ facts: RecordingFacts?) throws(FinishError) -> (TrackEvidence, [MappedFile])? {
+    private func evidence(_ track: TrackID, _ facts: RecordingFacts?) throws(WorkerError) -> (TrackEvidence, [MappedFile])? {
         let below = "\(RecordingLayout.Names.journals)/\(track)"
         var indexer = TrackIndexer(recording: recording, track: track, offsets: facts?.clockOffsets ?? [:])
         var files: [MappedFile] = []
@@ -98,10 +97,10 @@ package final class Finaliser {
 
     // MARK: - First pass
 
-    private func survey(_ names: [TrackID], _ facts: RecordingFacts?) throws(FinishError) -> [Survey] {
+    private func survey(_ names: [TrackID], _ facts: RecordingFacts?) throws(WorkerError) -> [Survey] {
         var surveys: [Survey] = []
         for (index, name) in names.enumerated() {
-            progress(.progress(stage: "survey", done: Double(index) / Double(max(1, names.count)) * 0.2))
+            progress.report("survey", Double(index) / Double(max(1, names.count)) * 0.2)
             guard let (evidence, files) = try evidence(name, facts) else { warnings.append("track \(name): no segment can be read"); continue }
             defer { withExtendedLifetime(files) {} }
             guard !evidence.streams.isEmpty else { warnings.append("track \(name): no packet was captured"); continue }
@@ -128,9 +127,9 @@ package final class Finaliser {
 
     // MARK: - Second pass
 
-    private func finish(_ survey: Survey, _ clocks: [StreamClock], _ zero: Int64, _ facts: RecordingFacts, _ events: [RecordedEvent]) throws(FinishError) -> FinishedTrack {
+    private func finish(_ survey: Survey, _ clocks: [StreamClock], _ zero: Int64, _ facts: RecordingFacts, _ events: [RecordedEvent]) throws(WorkerError) -> FinishedTrack {
         guard let (evidence, mapped) = try evidence(survey.header.track, facts), evidence.streams.count == clocks.count else {
-            throw FinishError(.inputOutput, "the journals of track \(survey.header.track) changed while they were read")
+            throw WorkerError(.inputOutput, "the journals of track \(survey.header.track) changed while they were read")
         }
         defer { withExtendedLifetime(mapped) {} }
         var presenter = TrackPresenter(evidence, clocks: clocks, zero: zero)
@@ -160,33 +159,30 @@ package final class Finaliser {
         return (ended.map(\.at) + [facts.stoppedAt].compactMap { $0 }).map(\.microseconds).filter(Limits.plausible.contains).min()
     }
     private func report(_ done: Double) {
-        let share = 0.2 + 0.8 * min(1, done / Double(bytesTotal))
-        guard share - reported >= 0.01 else { return }
-        reported = share
-        progress(.progress(stage: "write", done: share))
+        progress.report("write", 0.2 + 0.8 * min(1, done / Double(bytesTotal)))
     }
 
     // MARK: - The end
 
-    private func conclude(_ facts: RecordingFacts, _ events: [RecordedEvent], _ zero: Int64, _ finished: [FinishedTrack]) throws(FinishError) -> FinishVerdict {
+    private func conclude(_ facts: RecordingFacts, _ events: [RecordedEvent], _ zero: Int64, _ finished: [FinishedTrack]) throws(WorkerError) -> WorkerVerdict {
         let manifest = ManifestBuilder.manifest(facts: facts, events: events, zero: zero, tracks: finished, warnings: warnings)
         let timeline = ManifestBuilder.timeline(facts: facts, events: events, manifest: manifest, tracks: finished)
         try sweep(keeping: Set(manifest.tracks.flatMap { $0.files.map(\.path) }))
         try write(timeline, as: RecordingLayout.Names.timeline)
         try write(manifest, as: RecordingLayout.Names.metadata)
-        progress(.progress(stage: "write", done: 1))
+        progress.report("write", 1)
         let written = manifest.tracks.filter { !$0.files.isEmpty }.count
-        guard written > 0 else { throw FinishError(.nothingCaptured, "packets were captured, but no frame of them can be decoded; metadata.json says what is missing") }
-        return FinishVerdict(
+        guard written > 0 else { throw WorkerError(.nothingCaptured, "packets were captured, but no frame of them can be decoded; metadata.json says what is missing") }
+        return WorkerVerdict(
             ok: true, code: "ready", duration: manifest.duration, size: manifest.size, tracks: written, complete: manifest.complete,
             outputPath: RecordingLayout(room: facts.room, recording: recording).metadata)
     }
-    private func write(_ value: some Encodable, as name: String) throws(FinishError) {
-        guard let bytes = try? CaptureJSON.encode(value, pretty: true) else { throw FinishError(.internalError, "\(name) cannot be encoded") }
+    private func write(_ value: some Encodable, as name: String) throws(WorkerError) {
+        guard let bytes = try? CaptureJSON.encode(value, pretty: true) else { throw WorkerError(.internalError, "\(name) cannot be encoded") }
         try folder.write(bytes, as: name)
     }
     /// Removes files of earlier runs that this one did not write again.
-    private func sweep(keeping kept: Set<String>) throws(FinishError) {
+    private func sweep(keeping kept: Set<String>) throws(WorkerError) {
         for peer in try folder.entries(RecordingLayout.Names.tracks) {
             let below = "\(RecordingLayout.Names.tracks)/\(peer)"
             for name in (try? folder.entries(below)) ?? [] where !kept.contains("\(below)/\(name)") && (name.hasSuffix(".webm") || name.hasSuffix(".mkv")) {

@@ -18,7 +18,7 @@ final class TrackFiles {
     /// Frames libav would not write: a publisher's headers can parse here and be refused there. They cost the part, not the recording.
     private(set) var refused = 0
 
-    init(_ folder: Folder, _ header: JournalHeader, title: String) throws(FinishError) {
+    init(_ folder: Folder, _ header: JournalHeader, title: String) throws(WorkerError) {
         self.folder = folder; self.header = header; self.title = title
         try folder.makeFolders("\(RecordingLayout.Names.tracks)/\(header.participant)")
     }
@@ -28,18 +28,18 @@ final class TrackFiles {
         for part in done { folder.remove(part.temporary) }
     }
 
-    func write(_ frame: PresentedFrame) throws(FinishError) {
+    func write(_ frame: PresentedFrame) throws(WorkerError) {
         if muxer == nil || frame.codec != muxer?.configuration.codec {
             guard let configuration = frame.configuration, done.count < Limits.parts else { return }
             try endPart()
             temporary = "\(RecordingLayout.Names.tracks)/\(header.participant)/.\(header.track).\(done.count + 1).\(getpid()).new"
-            try unlessRefused { () throws(FinishError) -> Void in muxer = try TrackMuxer(path: "\(folder.path)/\(temporary)", configuration: configuration, title: title) }
+            try unlessRefused { () throws(WorkerError) -> Void in muxer = try TrackMuxer(path: "\(folder.path)/\(temporary)", configuration: configuration, title: title) }
         }
-        try unlessRefused { () throws(FinishError) -> Void in try muxer?.write(frame) }
+        try unlessRefused { () throws(WorkerError) -> Void in try muxer?.write(frame) }
     }
     /// Gives the open part up when libav itself refuses; failures of the disk go on to the caller.
-    private func unlessRefused(_ body: () throws(FinishError) -> Void) throws(FinishError) {
-        do throws(FinishError) { try body() } catch {
+    private func unlessRefused(_ body: () throws(WorkerError) -> Void) throws(WorkerError) {
+        do throws(WorkerError) { try body() } catch {
             guard error.failure == .internalError else { throw error }
             refused += 1
             muxer = nil
@@ -48,7 +48,7 @@ final class TrackFiles {
         }
     }
     /// Ends the last part, gives all their names, and says what they hold.
-    func publish() throws(FinishError) -> [Manifest.File] {
+    func publish() throws(WorkerError) -> [Manifest.File] {
         try endPart()
         var files: [Manifest.File] = []
         for (index, part) in done.enumerated() {
@@ -64,9 +64,9 @@ final class TrackFiles {
         done = []
         return files
     }
-    private func endPart() throws(FinishError) {
+    private func endPart() throws(WorkerError) {
         guard let ended = muxer else { return }
-        try unlessRefused { () throws(FinishError) -> Void in
+        try unlessRefused { () throws(WorkerError) -> Void in
             try ended.finish()
             done.append((temporary, ended))
         }
