@@ -71,7 +71,7 @@ import Testing
         }
         room.write(room.header("cam", "ann", codec), items)
         writeFile("\(room.folder)/recording.json", Array(#"{"recording_id":"rec","room_id":"room","started_at_us":-9223372036854775808}"#.utf8))
-        writeFile("\(room.folder)/events.jsonl", Array("{\"type\":\"muted\",\"at_us\":9223372036854775807}\n\u{0}\u{1}{{{\n".utf8))
+        writeFile("\(room.folder)/events-n1.jsonl", Array("{\"type\":\"muted\",\"at_us\":9223372036854775807}\n\u{0}\u{1}{{{\n".utf8))
         let result = finalise(room)
         #expect([0, 65].contains(result.status), "\(result)")
         #expect(try verdict(result).ok == (result.status == 0))

@@ -24,7 +24,8 @@ def lose(world, arguments, how, which):
     alive = [node for node in world.nodes.values() if node is not victim]
     run.rosters_agree(verdict, alive)
     if run.recording:
-        run.recording_goes_on(verdict, alive[0], hole=True)
+        # The standby has what reaches any node: what is missing is what the dead edge's own publishers could not send.
+        run.recording_goes_on(verdict, alive[0], longest=GAP[how])
     run.finish()
     verdict.at_most("detected by every other node", run.detected(victim, at), DETECT[how], q=1.0)
     run.media_flows_again(verdict, GAP[how])
@@ -175,7 +176,7 @@ def store_down(world, arguments):
         time.sleep(0.2)
     verdict.is_true("new rooms again after it returned", status == 201, status)
     run.rosters_agree(verdict, nodes)
-    run.recording_goes_on(verdict, nodes[0], hole=False)
+    run.recording_goes_on(verdict, nodes[0], longest=1.0)
     run.finish()
     verdict.at_most("media gap of subscribers", run.gaps(), 0.1, detail=run.worst())
     run.clients_agree(verdict)
@@ -193,7 +194,7 @@ def disk_full(world, arguments):
     run.rosters_agree(verdict, list(world.nodes.values()))
     filler.unlink()
     time.sleep(3)
-    run.recording_goes_on(verdict, run.any_node(), hole=None)
+    run.recording_goes_on(verdict, run.any_node(), longest=None)
     run.finish()
     verdict.at_most("media gap of subscribers", run.gaps(), 0.1, detail=run.worst())
     run.clients_agree(verdict)
@@ -247,7 +248,7 @@ def mixed(world, arguments):
         run.wait_joined()
         verdict.is_true(f"{node.name} is replaced", status == 0, f"exit {status}, after {time.time() - begun:.1f} s")
     run.rosters_agree(verdict, list(world.nodes.values()))
-    run.recording_goes_on(verdict, run.any_node(), hole=False)
+    run.recording_goes_on(verdict, run.any_node(), longest=1.0)
     run.finish()
     nobody_loses_a_frame(run, verdict)
     return verdict

@@ -1,6 +1,6 @@
-// What the Recording actor knows and the packets do not tell: `recording.json` and `events.jsonl` beside the journals.
+// What the Recording actor knows and the packets do not tell: `recording.json` and `events-{writer}.jsonl` beside the journals.
 //
-// recording.json is replaced as a whole when something in it changes; events.jsonl only grows, one JSON object a line.
+// recording.json is replaced as a whole when something in it changes; events-{writer}.jsonl only grows, one JSON object a line, one file for each writer.
 // Both are evidence for the manifest, none is needed: a recording whose journals alone survived can still be finished.
 
 import Primitives
@@ -67,83 +67,6 @@ package struct RecordingFacts: Codable, Equatable, Sendable {
     }
 }
 
-/// One line of `events.jsonl`. Fields an event does not need are left out; types this release does not know are kept in the
-/// timeline as they are.
-package struct RecordedEvent: Codable, Equatable, Sendable {
-    /// The types we write. `type` stays a string so that a newer release's line is not lost.
-    package enum Kind: String, Sendable {
-        case recordingStarted = "recording_started"
-        case recordingStopped = "recording_stopped"
-        case participantJoined = "participant_joined"
-        case participantLeft = "participant_left"
-        case trackPublished = "track_published"
-        case trackUnpublished = "track_unpublished"
-        case muted
-        case chat
-        /// Another writer took over, or the room's owner changed: explains what follows.
-        case writerChanged = "writer_changed"
-    }
-    package var type: String
-    /// Wall time on the clock of whoever decided the event.
-    package var at: WallTime
-    package var participant: ParticipantID?
-    package var track: TrackID?
-    package var name: String?
-    package var role: String?
-    package var kind: String?
-    package var source: String?
-    package var codec: String?
-    package var muted: Bool?
-    package var reason: String?
-    package var text: String?
-    package var node: String?
-    package var epoch: UInt64?
-
-    package init(_ kind: Kind, at: WallTime, participant: ParticipantID? = nil, track: TrackID? = nil, name: String? = nil) {
-        type = kind.rawValue
-        self.at = at; self.participant = participant; self.track = track; self.name = name
-    }
-
-    enum CodingKeys: String, CodingKey {
-        case type, name, role, kind, source, codec, muted, reason, text, node, epoch
-        case at = "at_us", participant = "participant_id", track = "track_id"
-    }
-    package init(from decoder: any Decoder) throws {
-        let values = try decoder.container(keyedBy: CodingKeys.self)
-        type = try values.decode(String.self, forKey: .type)
-        at = WallTime(microseconds: try values.decode(Int64.self, forKey: .at))
-        participant = try values.decodeIfPresent(ParticipantID.self, forKey: .participant)
-        track = try values.decodeIfPresent(TrackID.self, forKey: .track)
-        name = try values.decodeIfPresent(String.self, forKey: .name)
-        role = try values.decodeIfPresent(String.self, forKey: .role)
-        kind = try values.decodeIfPresent(String.self, forKey: .kind)
-        source = try values.decodeIfPresent(String.self, forKey: .source)
-        codec = try values.decodeIfPresent(String.self, forKey: .codec)
-        muted = try values.decodeIfPresent(Bool.self, forKey: .muted)
-        reason = try values.decodeIfPresent(String.self, forKey: .reason)
-        text = try values.decodeIfPresent(String.self, forKey: .text)
-        node = try values.decodeIfPresent(String.self, forKey: .node)
-        epoch = try values.decodeIfPresent(UInt64.self, forKey: .epoch)
-    }
-    package func encode(to encoder: any Encoder) throws {
-        var values = encoder.container(keyedBy: CodingKeys.self)
-        try values.encode(type, forKey: .type)
-        try values.encode(at.microseconds, forKey: .at)
-        try values.encodeIfPresent(participant, forKey: .participant)
-        try values.encodeIfPresent(track, forKey: .track)
-        try values.encodeIfPresent(name, forKey: .name)
-        try values.encodeIfPresent(role, forKey: .role)
-        try values.encodeIfPresent(kind, forKey: .kind)
-        try values.encodeIfPresent(source, forKey: .source)
-        try values.encodeIfPresent(codec, forKey: .codec)
-        try values.encodeIfPresent(muted, forKey: .muted)
-        try values.encodeIfPresent(reason, forKey: .reason)
-        try values.encodeIfPresent(text, forKey: .text)
-        try values.encodeIfPresent(node, forKey: .node)
-        try values.encodeIfPresent(epoch, forKey: .epoch)
-    }
-}
-
 /// JSON as bytes, both ways.
 package enum CaptureJSON {
     package enum Limits {
@@ -163,7 +86,7 @@ package enum CaptureJSON {
         do { return try JSONDecoder().decode(T.self, from: Data(bytes)) } catch { throw .malformed }
     }
 
-    /// One line of `events.jsonl`, with its line feed.
+    /// One line, with its line feed.
     package static func line(_ event: RecordedEvent) throws -> [UInt8] { try encode(event) + [0x0A] }
 
     /// All good lines in file order; bad ones (a torn last line among them) are counted.

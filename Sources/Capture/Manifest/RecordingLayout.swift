@@ -13,7 +13,8 @@ package struct RecordingLayout: Hashable, Sendable {
     package var metadata: String { "\(folder)/\(Names.metadata)" }
     package var timeline: String { "\(folder)/\(Names.timeline)" }
     package var facts: String { "\(folder)/\(Names.facts)" }
-    package var events: String { "\(folder)/\(Names.events)" }
+    /// A writer's notes; several writers keep one file each.
+    package func events(_ writer: NodeName) -> String { "\(folder)/\(Names.eventsPrefix)\(writer)\(Names.eventsSuffix)" }
     package func journals(_ track: TrackID) -> String { "\(folder)/\(Names.journals)/\(track)" }
     package func segment(_ track: TrackID, writer: NodeName, epoch: Epoch, number: UInt32) -> String {
         "\(journals(track))/\(writer)-\(epoch.rawValue)-\(number).\(Journal.fileExtension)"
@@ -26,7 +27,12 @@ package struct RecordingLayout: Hashable, Sendable {
         package static let metadata = "metadata.json"
         package static let timeline = "timeline.json"
         package static let facts = "recording.json"
-        package static let events = "events.jsonl"
+        /// `events-{writer}.jsonl`.
+        package static let eventsPrefix = "events-"
+        package static let eventsSuffix = ".jsonl"
+        package static func notes(among names: [String]) -> [String] {
+            names.filter { $0.hasPrefix(eventsPrefix) && $0.hasSuffix(eventsSuffix) }.sorted()
+        }
         /// `tracks/{peer}/{track}[.partN].webm`; the part is numbered only where there are several.
         package static func track(_ peer: ParticipantID, _ track: TrackID, part: Int?, container: String) -> String {
             "\(tracks)/\(peer)/\(track)\(part.map { ".part\($0)" } ?? "").\(container)"

@@ -109,7 +109,7 @@ package final class JournalWriterThread: @unchecked Sendable {
         guard layout.room.isSafe, layout.recording.isSafe, let bytes = try? CaptureJSON.encode(facts, pretty: true) else { throw .badHeader("") }
         try submit(.facts(layout, bytes))
     }
-    /// Appends a line to `events.jsonl`.
+    /// Appends a line to `events-{writer}.jsonl`.
     package func append(_ event: RecordedEvent, to layout: RecordingLayout) throws(JournalError) {
         guard layout.room.isSafe, layout.recording.isSafe, let line = try? CaptureJSON.line(event) else { throw .badHeader("") }
         try submit(.event(layout, line))
@@ -275,7 +275,7 @@ package final class JournalWriterThread: @unchecked Sendable {
     }
     private func notebook(_ layout: RecordingLayout) -> RecordingNotebook {
         if let known = notebooks[layout] { return known }
-        let made = RecordingNotebook(layout: layout, base: base, disk: disk)
+        let made = RecordingNotebook(layout: layout, base: base, writer: writer, disk: disk)
         notebooks[layout] = made
         return made
     }

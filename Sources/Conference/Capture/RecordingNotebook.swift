@@ -1,4 +1,4 @@
-// `recording.json` and `events.jsonl` of one recording, written by the journal thread.
+// `recording.json` and this writer's `events-{writer}.jsonl` of one recording, written by the journal thread.
 import Capture
 import Primitives
 
@@ -10,6 +10,7 @@ final class RecordingNotebook {
     }
     let layout: RecordingLayout
     private let base: String
+    private let writer: NodeName
     private let disk: any JournalDisk
     private var facts: [UInt8]?
     private var pending: [UInt8] = []
@@ -17,8 +18,8 @@ final class RecordingNotebook {
     private var isDirty = false
     var isFailing = false
 
-    init(layout: RecordingLayout, base: String, disk: any JournalDisk) {
-        self.layout = layout; self.base = base; self.disk = disk
+    init(layout: RecordingLayout, base: String, writer: NodeName, disk: any JournalDisk) {
+        self.layout = layout; self.base = base; self.writer = writer; self.disk = disk
     }
 
     var hasWork: Bool { facts != nil || !pending.isEmpty || isDirty }
@@ -32,7 +33,7 @@ final class RecordingNotebook {
             facts = nil
         }
         guard !pending.isEmpty || isDirty else { return }
-        let path = "\(base)/\(layout.events)"
+        let path = "\(base)/\(layout.events(writer))"
         do throws(DiskError) { try writeEvents(path) } catch { throw JournalError(error, path: path) }
     }
     func close() {

@@ -118,7 +118,7 @@ package final class ClusterOperations: OperationsService {
         report.links = await system.linkReports().filter { !$0.isOperator }.map(NodeReport.Link.init)
         report.rooms = context.edge.hostedCount
         report.participants = context.edge.participantCount
-        report.recordings = context.edge.recordingCount
+        report.recordings = context.edge.writerCount
         let drain = draining.report
         if drain.state != .none { report.drain = drain }
         return report
@@ -129,7 +129,7 @@ package final class ClusterOperations: OperationsService {
         own.state = system.member(here).map { $0.state.word } ?? "up"
         own.rooms = context.edge.hostedCount
         own.participants = context.edge.participantCount
-        own.recordings = context.edge.recordingCount
+        own.recordings = context.edge.writerCount
         guard reach == .cluster else { return [own] }
         let replies = await gather { try await $0.top(.node) }
         let rest = replies.map { name, reply in reply.value?.first { $0.name == name } ?? NodeSample(name: name, state: NodeReport.away) }

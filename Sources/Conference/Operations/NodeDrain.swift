@@ -43,7 +43,7 @@ package final class NodeDrain: @unchecked Sendable {
         deadline = loop.now + limit
         round += 1
         failures = []
-        actorsAtFirst = context.edge.hostedCount + context.edge.recordingCount
+        actorsAtFirst = context.edge.hostedCount + context.edge.writerCount
         actorsLeft = actorsAtFirst
         edgeProgress = DrainProgress()
         context.system.setState(.draining)
@@ -53,7 +53,7 @@ package final class NodeDrain: @unchecked Sendable {
             let progress = await context.drainEdge(within: limit)
             if round == self.round { edgeProgress = progress }
             await actors
-            await letRecordingsGo(round)
+            await letWritersGo(round)
             finish(round)
         }
         return report
@@ -117,9 +117,9 @@ package final class NodeDrain: @unchecked Sendable {
             }
         }
     }
-    /// What has moved is captured here until its new recorder has every track: a node that stopped before would cut that short.
-    private func letRecordingsGo(_ round: Int) async {
-        while round == self.round, context.edge.recordingCount > 0, loop.now < deadline { try? await loop.sleep(for: Limits.look) }
+    /// What has moved is captured here until it is released from there: a node that stopped before would cut that short.
+    private func letWritersGo(_ round: Int) async {
+        while round == self.round, context.edge.writerCount > 0, loop.now < deadline { try? await loop.sleep(for: Limits.look) }
     }
     /// - Returns: how many moves were made.
     private func carryOutPlan(_ round: Int) async -> Int {

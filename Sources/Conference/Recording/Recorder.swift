@@ -11,12 +11,16 @@ package final class Recorder: @unchecked Sendable {
         /// Finishing processes at once; the others wait in order.
         package static let children = 2
         package static let waiting = 256
+        /// Releases remembered. An order takes no longer than its deadline to arrive.
+        package static let released = 1024
     }
     package let journals: JournalWriterThread
     private let settings: RecorderSettings
     private let objects: LocalFolder
     private let loop: UVLoop
-    private var recordings: [RecordingID: Recording] = [:]
+    private var writers: [RecordingID: CaptureWriter] = [:]
+    /// Recordings released here, the newest last, and the epochs under which they were: an order that was on its way is too late.
+    private var released: [(recording: RecordingID, epoch: Epoch)] = []
     private var running = 0
     private var queue = BoundedQueue<CheckedContinuation<Void, Never>>(capacity: Limits.waiting)
 
@@ -33,16 +37,32 @@ package final class Recorder: @unchecked Sendable {
     /// After the media loops have stopped.
     package func stop() { journals.stop() }
 
-    func add(_ recording: Recording, id: RecordingID) { recordings[id] = recording }
-    /// Nothing where another life of the recording took its place.
-    func remove(_ recording: Recording, id: RecordingID) { if holds(recording, id: id) { recordings[id] = nil } }
-    func holds(_ recording: Recording, id: RecordingID) -> Bool { recordings[id] === recording }
+    /// This node's writer of the recording, made at the first order.
+    func writer(_ order: CaptureOrder, context: ConferenceContext) throws -> CaptureWriter {
+        if let writer = writers[order.recording] { return writer }
+        if released.contains(where: { $0.recording == order.recording && $0.epoch >= order.epoch }) {
+            throw ServiceError(.conflict, code: "superseded", message: "the recording was released here")
+        }
+        let writer = CaptureWriter(context: context, recorder: self, order: order)
+        writers[order.recording] = writer
+        writer.assumeIsolated { $0.start(order) }
+        return writer
+    }
+    func release(_ recording: RecordingID, epoch: Epoch) async throws {
+        if let writer = writers[recording] {
+            try await writer.local { try await $0.release(epoch: epoch) }
+        }
+        if released.count == Limits.released { released.removeFirst() }
+        released.append((recording, epoch))
+    }
+    /// The writer has closed its files.
+    func remove(_ writer: CaptureWriter) { if let id = writers.first(where: { $0.value === writer })?.key { writers[id] = nil } }
 
     fileprivate func heard(_ report: JournalReport) {
         let id: RecordingID = switch report {
         case .capturing(_, _, let id, _), .failing(let id, _, _), .recovered(let id, _), .trackClosed(_, _, let id, _), .recordingClosed(let id): id
         }
-        recordings[id]?.assumeIsolated { $0.heard(report) }
+        writers[id]?.assumeIsolated { $0.heard(report) }
     }
 
     func erase(_ layout: RecordingLayout) async throws {

@@ -33,8 +33,9 @@ extension Recording {
 
     func closeAndFinish() async {
         await change(.stopping, reason: nil)
-        await closeJournals()
-        context.edge.remove(self, id: recordingID, room: layout.room)
+        note(RecordedEvent(.recordingStopped, at: record?.stoppedAt ?? context.loop.wall))
+        try? writeFacts()
+        await closeWriters(writing)
         await finish()
     }
 
@@ -44,31 +45,39 @@ extension Recording {
         guard let record, record.status.state.isActive, let snapshot = await roomThatWantsIt(record.status) else { return await finishAfterDeath() }
         self.record?.recorder = actorSystem.node
         self.record?.status.state = .recording
-        let reason = "its recorder stopped unexpectedly; it goes on at \(actorSystem.node) with a hole"
+        let reason = "its recorder stopped unexpectedly; it goes on at \(actorSystem.node)"
         context.log(.warning, "recording_continues", ["recording": recordingID.rawValue, "from": record.recorder.rawValue])
-        begin(snapshot)
+        // Whoever captured for the one that died goes on until this one has every track.
+        writing = otherRecorders
+        do { try begin(with: snapshot) } catch { return context.log(.error, "capture", ["recording": recordingID.rawValue, "error": "\(error)"]) }
+        note(RecordedEvent(.writerChanged, at: context.loop.wall))
         await change(.recording, reason: reason)
+    }
+    private func closeWriters(_ others: Set<NodeName>) async {
+        async let elsewhere: Void = release(others)
+        try? await recorder.release(recordingID, epoch: epoch)
+        await elsewhere
+        writer = nil
     }
     /// Asked for as long as a room may take to come back that died with its recorder.
     private func roomThatWantsIt(_ status: RecordingStatus) async -> RoomSnapshot? {
         let room = context.room(status.roomID), end = context.loop.now + Limits.roomReturn
         while context.loop.now < end {
-            if let snapshot = try? await room.follow(status) {
+            if let snapshot = try? await room.present(status) {
                 return snapshot.recording?.recordingID == recordingID && snapshot.recording?.state.isActive == true && !snapshot.participants.isEmpty ? snapshot : nil
             }
             try? await context.loop.sleep(for: Limits.retry)
         }
         return nil
     }
-    /// Another recorder holds a newer claim: what was captured here stays evidence, the rest is decided there.
+    /// Another recorder holds a newer claim and decides. The writer here goes on until it says otherwise.
     func claimLost() async {
         record = nil
-        await closeTaps()
-        leave()
     }
 
     func finishAfterDeath() async {
         context.log(.warning, "recording_recovered", ["recording": recordingID.rawValue, "state": record?.status.state.rawValue ?? ""])
+        await closeWriters(otherRecorders)
         await finish(reason: "the recorder stopped unexpectedly; finished from what was captured until then")
     }
 
@@ -101,8 +110,6 @@ extension Recording {
         case .failure(let failure):
             await change(.failed, reason: failure.message)
         }
-        context.edge.remove(self, id: recordingID, room: layout.room)
-        recorder.remove(self, id: recordingID)
         // The row says all there is to say; a later order (delete) activates it again.
         await actorSystem.deactivate(kind: Recording.kind, key: recordingID.rawValue)
     }
@@ -135,5 +142,6 @@ extension RecordedEvent {
         case .recording, .ended, .participantMoved, .trackMoved, .eventsLost: return nil
         }
         epoch = event.epoch.rawValue
+        sequence = event.sequence
     }
 }

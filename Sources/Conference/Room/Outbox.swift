@@ -1,4 +1,4 @@
-// What a Room still has to tell one edge or one Recording, in order.
+// What a Room still has to tell one edge or one capture writer, in order.
 import Cluster
 import Contracts
 import Primitives
@@ -15,16 +15,16 @@ final class Outbox {
     }
     enum Target: Codable, Sendable {
         case participant(ActorAddress)
-        case recording(ActorAddress)
+        case writer(ActorAddress, RecordingID)
 
         var address: ActorAddress {
-            switch self { case .participant(let address), .recording(let address): address }
+            switch self { case .participant(let address), .writer(let address, _): address }
         }
 
         func deliver(_ batch: [RoomDelivery], system: ClusterSystem) async throws {
             switch self {
             case .participant(let address): try await Participant.resolve(id: address, using: system).deliver(batch)
-            case .recording(let address): try await Recording.resolve(id: address, using: system).deliver(batch)
+            case .writer(let address, _): try await CaptureWriter.resolve(id: address, using: system).deliver(batch)
             }
         }
     }

@@ -51,5 +51,7 @@ extension Room {
     enum Limits {
         /// Between looks whether the last batch is written.
         static let look = Duration.milliseconds(5)
+        /// Writers of recordings that follow at one time.
+        static let followers = 16
     }
 }

@@ -5,7 +5,7 @@ import Distributed
 import EventLoop
 import Primitives
 
-/// What one edge, or one Recording, had not been told yet.
+/// What one edge, or one capture writer, had not been told yet.
 struct OutboxState: Codable, Sendable {
     var target: Outbox.Target
     var deliveries: [RoomDelivery]
@@ -51,7 +51,7 @@ extension Room: MovingActor {
             let address = one.target.address
             let outbox = Outbox(target: one.target)
             outboxes[address] = outbox
-            if case .recording = one.target { followers.insert(address) }
+            if case .writer(_, let recording) = one.target { followers[address] = recording }
             for delivery in one.deliveries { send(delivery, to: address) }
             if one.deliveries.contains(where: \.isLast) { outbox.closing = true } else { send(.refreshed(snapshot), to: address) }
         }

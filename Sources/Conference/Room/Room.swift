@@ -16,8 +16,8 @@ package distributed actor Room {
     let context: ConferenceContext
     var core: RoomCore
     var outboxes: [ActorAddress: Outbox] = [:]
-    /// Recording actors that follow this room's events.
-    var followers: Set<ActorAddress> = []
+    /// Capture writers that follow this room's events, and for which recording.
+    var followers: [ActorAddress: RecordingID] = [:]
     private(set) var ticking = false
     var isWriting = false
     /// When the Recording actor last presented itself.
@@ -180,14 +180,11 @@ package distributed actor Room {
         broadcast(core.recordingChanged(RecordingStatus(recordingID: recordingID, roomID: core.record.id, state: .starting), wall: context.loop.wall))
         do {
             recordingHeardAt = context.loop.now
-            let recording = context.recording(recordingID)
-            followers.insert(recording.id)
-            outboxes[recording.id] = Outbox(target: .recording(recording.id))
-            let status = try await recording.start(RecordingOrder(recordingID: recordingID, snapshot: core.snapshot(), startedBy: participant))
+            let status = try await context.recording(recordingID).start(RecordingOrder(recordingID: recordingID, snapshot: core.snapshot(), startedBy: participant))
             broadcast(core.recordingChanged(status, wall: context.loop.wall))
             return status
         } catch {
-            dropFollower(recordingID)
+            dropFollowers(of: recordingID)
             let failure = ServiceError(recordingFailure: error)
             broadcast(core.recordingChanged(RecordingStatus(recordingID: recordingID, roomID: core.record.id, state: .failed, reason: failure.message), wall: context.loop.wall))
             throw failure
@@ -210,23 +207,31 @@ package distributed actor Room {
     package distributed func recordingChanged(_ status: RecordingStatus) {
         guard !isFrozen else { return }
         broadcast(core.recordingChanged(status, wall: context.loop.wall))
-        if !status.state.isActive { dropFollower(status.recordingID) }
+        if !status.state.isActive { dropFollowers(of: status.recordingID) }
     }
 
     /// A running Recording presents itself: a Room that came back without memory learns of it here.
-    package distributed func follow(_ status: RecordingStatus) -> RoomSnapshot {
+    package distributed func present(_ status: RecordingStatus) -> RoomSnapshot {
         recordingHeardAt = context.loop.now
-        let address = context.recording(status.recordingID).id
-        guard !isFrozen else { return core.snapshot() }
-        if followers.insert(address).inserted { outboxes[address] = Outbox(target: .recording(address)) }
-        broadcast(core.recordingChanged(status, wall: context.loop.wall))
+        if !isFrozen { broadcast(core.recordingChanged(status, wall: context.loop.wall)) }
+        return core.snapshot()
+    }
+    /// A writer of a running recording wants every event from here on. - Returns: the room as it is; nil where it is not being recorded so.
+    package distributed func follow(_ recordingID: RecordingID, writer: ActorAddress) -> RoomSnapshot? {
+        guard let current = core.recording, current.recordingID == recordingID, current.state.isActive else { return nil }
+        guard !isFrozen, outboxes[writer] == nil else { return core.snapshot() }
+        // A decider and its standby; more only for moments, while one takes over from another.
+        guard followers.count < Limits.followers else { return nil }
+        followers[writer] = recordingID
+        outboxes[writer] = Outbox(target: .writer(writer, recordingID))
         return core.snapshot()
     }
 
-    private func dropFollower(_ recordingID: RecordingID) {
-        let address = context.recording(recordingID).id
-        followers.remove(address)
-        outboxes[address]?.closing = true
+    private func dropFollowers(of recordingID: RecordingID) {
+        for address in followers.keys.filter({ followers[$0] == recordingID }) {
+            followers[address] = nil
+            outboxes[address]?.closing = true
+        }
     }
 
     // MARK: Time and nodes
@@ -243,7 +248,7 @@ package distributed actor Room {
             try? await context.loop.sleep(for: .milliseconds(500))
             guard !isFrozen, !isMoving else { continue }
             broadcast(core.handleTimeout(now: context.loop.now, wall: context.loop.wall))
-            if context.loop.now - recordingHeardAt > Recording.Limits.followRoom * 2 { wakeRecording() }
+            if context.loop.now - recordingHeardAt > Recording.Limits.look * 2 { wakeRecording() }
             switch core.idle(now: context.loop.now) {
             case .no: break
             case .stopRecording: _ = try? await stopRecording(by: nil)
@@ -299,6 +304,7 @@ package distributed actor Room {
             // An edge that takes nothing for so long cannot be kept consistent: it attaches again when it wakes.
             context.log(.warning, "edge_too_slow", ["edge": "\(address)", "room": core.record.id.rawValue])
             outboxes[address] = nil
+            followers[address] = nil
             if let id = core.members.first(where: { $0.value.edge == address })?.key {
                 broadcast(core.leave(id, attachment: nil, reason: .connectionLost, now: context.loop.now, wall: context.loop.wall))
             }
@@ -330,6 +336,9 @@ package distributed actor Room {
             }
         }
         outbox.pumping = false
-        if !isMoving, outbox.closing || failures > 0, outboxes[address] === outbox { outboxes[address] = nil }
+        if !isMoving, outbox.closing || failures > 0, outboxes[address] === outbox {
+            outboxes[address] = nil
+            followers[address] = nil
+        }
     }
 }

@@ -18,7 +18,8 @@ package final class Edge: @unchecked Sendable {
     private let random: any RandomSource
     private var routers: [RoomID: Router] = [:]
     private var participants: [RoomID: [ParticipantID: Participant]] = [:]
-    private var recordings: [RoomID: [RecordingID: Recording]] = [:]
+    /// What captures here; a recording has one writer a node.
+    private var writers: [RoomID: [CaptureWriter]] = [:]
     private var rooms: [RoomID: Room] = [:]
     /// Of the logs of all rooms that were hosted here.
     package private(set) var logCounters = EventLog.Counters()
@@ -57,18 +58,17 @@ package final class Edge: @unchecked Sendable {
     }
     func add(_ room: Room, id: RoomID) { rooms[id] = room }
     func remove(room id: RoomID) { rooms[id] = nil }
-    func add(_ recording: Recording, id: RecordingID, room: RoomID) { recordings[room, default: [:]][id] = recording }
-    func remove(_ recording: Recording, id: RecordingID, room: RoomID) {
-        guard recordings[room]?[id] === recording else { return }
-        recordings[room]?[id] = nil
+    func add(_ writer: CaptureWriter, room: RoomID) { writers[room, default: []].append(writer) }
+    func remove(_ writer: CaptureWriter, room: RoomID) {
+        writers[room]?.removeAll { $0 === writer }
         release(room)
     }
 
     /// Nobody of the room is left at this node: its Router goes once it has nothing to forward.
     private func release(_ room: RoomID) {
-        guard participants[room]?.isEmpty ?? true, recordings[room]?.isEmpty ?? true, let router = routers[room] else { return }
+        guard participants[room]?.isEmpty ?? true, writers[room]?.isEmpty ?? true, let router = routers[room] else { return }
         participants[room] = nil
-        recordings[room] = nil
+        writers[room] = nil
         routers[room] = nil
         loop.spawn { await router.local { await $0.close() } }
     }
@@ -77,7 +77,7 @@ package final class Edge: @unchecked Sendable {
     package func nodeDown(_ node: NodeName) {
         precondition(loop.isCurrent)
         for participant in participants.values.flatMap(\.values) { participant.assumeIsolated { $0.nodeDown(node) } }
-        for recording in recordings.values.flatMap(\.values) { recording.assumeIsolated { $0.nodeDown(node) } }
+        for writer in writers.values.joined() { writer.assumeIsolated { $0.nodeDown(node) } }
         for room in rooms.values { room.assumeIsolated { $0.nodeDown(node) } }
         for router in routers.values { loop.spawn { await router.local { $0.nodeDown(node) } } }
     }
@@ -94,7 +94,7 @@ package final class Edge: @unchecked Sendable {
         return rooms.filter { room in last.map { room.key > $0 } ?? true }.sorted { $0.key < $1.key }.map(\.value)
     }
     package var hostedCount: Int { rooms.count }
-    package var recordingCount: Int { recordings.values.reduce(0) { $0 + $1.count } }
+    package var writerCount: Int { writers.values.reduce(0) { $0 + $1.count } }
 
     func note(_ now: EventLog.Counters, since before: EventLog.Counters) { logCounters.add(now, since: before) }
     /// Waits until the store has every event of the rooms hosted here, at most `limit`. - Returns: rooms of which it has not.

@@ -22,6 +22,7 @@ package enum ConferenceActors {
         } lost: { _, actor in
             await (actor as? Room)?.local { $0.claimLost() }
         }
+        if let recorder { system.provide(RecorderAgent(context: context, recorder: recorder), as: RecorderAgent.service) }
         system.virtual(Recording.kind, roles: ["recorder"], move: moving(Recording.self) { try await Recording.activate(from: $0, claim: $1, context: context, recorder: try required(recorder)) }) { key, claim, _ in
             try await Recording.activate(key: key, claim: claim, context: context, recorder: try required(recorder))
         } lost: { _, actor in

@@ -70,12 +70,16 @@ package final class Finaliser {
         return facts
     }
     private func readEvents() -> [RecordedEvent] {
-        guard let file = try? MappedFile("\(folder.path)/\(RecordingLayout.Names.events)") else { return [] }
-        let (events, bad) = CaptureJSON.events(file.bytes)
-        let usable = events.filter { Limits.plausible.contains($0.at.microseconds) }
-        let unusable = bad + events.count - usable.count
-        if unusable > 0 { warnings.append("\(unusable) lines of events.jsonl cannot be read") }
-        return usable
+        var notes: [[RecordedEvent]] = []
+        for name in RecordingLayout.Names.notes(among: (try? folder.entries("")) ?? []) {
+            guard let file = try? MappedFile("\(folder.path)/\(name)") else { continue }
+            let (events, bad) = CaptureJSON.events(file.bytes)
+            let usable = events.filter { Limits.plausible.contains($0.at.microseconds) }
+            let unusable = bad + events.count - usable.count
+            if unusable > 0 { warnings.append("\(unusable) lines of \(name) cannot be read") }
+            notes.append(usable)
+        }
+        return RecordedEvent.merge(notes)
     }
     private func tracks() throws(WorkerError) -> [TrackID] {
         let names = try folder.entries(RecordingLayout.Names.journals).map { TrackID($0) }.filter(\.isSafe)

@@ -150,7 +150,7 @@ final class WriterBench: Sendable {
         _ = try await bench.next { if case .recordingClosed = $0 { true } else { nil } }
         let read = try WriterBench.read(bench.path("recording.json")).withUnsafeBytes { try CaptureJSON.decode(RecordingFacts.self, $0) }
         #expect(read == facts)
-        let events = WriterBench.read(bench.path("events.jsonl")).withUnsafeBytes { CaptureJSON.events($0) }
+        let events = WriterBench.read(bench.path("events-a.jsonl")).withUnsafeBytes { CaptureJSON.events($0) }
         #expect(events.events.map(\.type) == ["recording_started", "recording_stopped"])
         #expect(events.badLines == 0)
         bench.writer.stop()

@@ -73,8 +73,8 @@ final class RecordedRoom {
             stoppedAt: WallTime(microseconds: Self.zero + seconds * 1_000_000), epoch: Epoch(1), participants: participants)
         writeFile("\(storage.path)/\(layout.facts)", try CaptureJSON.encode(facts))
     }
-    func writeEvents(_ events: [RecordedEvent]) throws {
-        writeFile("\(storage.path)/\(layout.events)", try events.flatMap { try CaptureJSON.line($0) })
+    func writeEvents(_ events: [RecordedEvent], by writer: NodeName = "n1") throws {
+        writeFile("\(storage.path)/\(layout.events(writer))", try events.flatMap { try CaptureJSON.line($0) })
     }
     func manifest() throws -> Manifest { try readFile("\(storage.path)/\(layout.metadata)").withUnsafeBytes { try CaptureJSON.decode(Manifest.self, $0) } }
     func timeline() throws -> Timeline { try readFile("\(storage.path)/\(layout.timeline)").withUnsafeBytes { try CaptureJSON.decode(Timeline.self, $0) } }
