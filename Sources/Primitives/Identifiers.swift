@@ -33,6 +33,10 @@ package struct ParticipantID: Identifier { package let rawValue: String; package
 /// A publication's track, unique in its room.
 package struct TrackID: Identifier { package let rawValue: String; package init(_ rawValue: String) { self.rawValue = rawValue } }
 package struct RecordingID: Identifier { package let rawValue: String; package init(_ rawValue: String) { self.rawValue = rawValue } }
+/// A durable job of a recording: finalise, preview, export, thumbnail.
+package struct JobID: Identifier { package let rawValue: String; package init(_ rawValue: String) { self.rawValue = rawValue } }
+/// One of a recording's saved compositions.
+package struct CompositionID: Identifier { package let rawValue: String; package init(_ rawValue: String) { self.rawValue = rawValue } }
 /// A node's name in the topology.
 package struct NodeName: Identifier { package let rawValue: String; package init(_ rawValue: String) { self.rawValue = rawValue } }
 

@@ -30,6 +30,8 @@ package final class PostgresConnection: SQLConnection {
     /// The last failed statement's SQLSTATE (appendix A of PostgreSQL's documentation).
     private var state = ""
     package let clock = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+    // Rows that refer to these by a foreign key may still be added meanwhile.
+    package let locking = "FOR NO KEY UPDATE", lockingUnlocked = "FOR NO KEY UPDATE SKIP LOCKED"
 
     /// - Parameters:
     ///   - attempt: how often connecting has failed before; each time another of several hosts comes first.

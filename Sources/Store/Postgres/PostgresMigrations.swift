@@ -160,5 +160,62 @@ enum PostgresMigrations {
             PRIMARY KEY (kind, key)
         );
         """,
+        """
+        CREATE TABLE jobs (
+            id TEXT COLLATE "C" PRIMARY KEY,
+            kind TEXT NOT NULL,
+            recording_id TEXT COLLATE "C" NOT NULL REFERENCES recordings (id) ON DELETE CASCADE,
+            room_id TEXT NOT NULL,
+            state TEXT NOT NULL,
+            priority BIGINT NOT NULL,
+            dedupe_key TEXT COLLATE "C",
+            parameters TEXT NOT NULL,                   -- JSON
+            progress DOUBLE PRECISION NOT NULL,                    -- 0...1
+            seconds_left DOUBLE PRECISION,
+            attempt BIGINT NOT NULL,
+            not_before BIGINT NOT NULL,                -- this and the times below: the database's clock
+            result TEXT,                                -- JSON
+            failure_code TEXT,
+            failure_message TEXT,
+            owner_node TEXT COLLATE "C",
+            owner_incarnation BIGINT,
+            epoch BIGINT NOT NULL,                     -- grows with every claim
+            heartbeat_at BIGINT,
+            doubted_at BIGINT,
+            created_at BIGINT NOT NULL,
+            updated_at BIGINT NOT NULL,
+            finished_at BIGINT
+        ) WITH (fillfactor = 70);
+        CREATE UNIQUE INDEX jobs_by_key ON jobs (recording_id, kind, dedupe_key) WHERE dedupe_key IS NOT NULL AND state IN ('queued', 'processing', 'ready');
+        CREATE INDEX jobs_by_recording ON jobs (recording_id, created_at);
+        CREATE INDEX jobs_by_age ON jobs (created_at, id);
+        CREATE INDEX jobs_waiting ON jobs (priority DESC, created_at, id) WHERE state = 'queued';
+        CREATE INDEX jobs_running ON jobs (id) WHERE state = 'processing';
+        CREATE INDEX jobs_in_vain ON jobs (finished_at) WHERE state IN ('failed', 'cancelled');
+        """,
+        """
+        CREATE TABLE tokens (
+            hash BYTEA PRIMARY KEY,                     -- SHA-256; the token itself is never kept
+            kind TEXT NOT NULL,
+            room_id TEXT COLLATE "C" NOT NULL,
+            recording_id TEXT COLLATE "C" REFERENCES recordings (id) ON DELETE CASCADE,
+            scopes TEXT NOT NULL,                       -- separated by spaces
+            created_at BIGINT NOT NULL,                -- times: the database's clock
+            expires_at BIGINT NOT NULL,
+            burned_at BIGINT
+        );
+        CREATE INDEX tokens_by_room ON tokens (room_id);
+        CREATE INDEX tokens_by_recording ON tokens (recording_id);
+        CREATE INDEX tokens_by_end ON tokens (expires_at);
+
+        CREATE TABLE compositions (
+            recording_id TEXT COLLATE "C" NOT NULL REFERENCES recordings (id) ON DELETE CASCADE,
+            composition_id TEXT COLLATE "C" NOT NULL,
+            version BIGINT NOT NULL,                   -- grows by one with every change
+            state TEXT NOT NULL,                        -- JSON
+            updated_at BIGINT NOT NULL,
+            PRIMARY KEY (recording_id, composition_id)
+        );
+        """,
     ]
 }

@@ -19,6 +19,10 @@ package protocol SQLConnection: AnyObject {
     var isUsable: Bool { get }
     /// The database's own time in microseconds since 1970, as an expression: one clock for all nodes.
     var clock: String { get }
+    /// Behind a SELECT inside a transaction: nobody else changes its rows before the end.
+    var locking: String { get }
+    /// The same, without the rows that others have locked.
+    var lockingUnlocked: String { get }
     /// Runs one statement to its end.
     func execute(_ sql: String, _ values: [SQLValue]) throws(StoreError) -> SQLResult
     /// Runs `body` as one transaction; an error rolls back. A body touches nothing but the database: it may run again after

@@ -22,6 +22,8 @@ package final class SQLiteConnection: SQLConnection {
     /// A file system that came back may need a fresh handle.
     package private(set) var isUsable = true
     package let clock = "CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)"
+    // `BEGIN IMMEDIATE` has locked the whole file already.
+    package let locking = "", lockingUnlocked = ""
 
     /// Opens or creates the database at `path`, its folder included, readable by its owner only.
     package init(path: String) throws(StoreError) {

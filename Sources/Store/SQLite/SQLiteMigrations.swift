@@ -130,6 +130,63 @@ enum SQLiteMigrations {
             PRIMARY KEY (kind, key)
         ) STRICT, WITHOUT ROWID;
         """,
+        """
+        CREATE TABLE jobs (
+            id TEXT PRIMARY KEY,
+            kind TEXT NOT NULL,
+            recording_id TEXT NOT NULL REFERENCES recordings (id) ON DELETE CASCADE,
+            room_id TEXT NOT NULL,
+            state TEXT NOT NULL,
+            priority INTEGER NOT NULL,
+            dedupe_key TEXT,
+            parameters TEXT NOT NULL,                   -- JSON
+            progress REAL NOT NULL,                    -- 0...1
+            seconds_left REAL,
+            attempt INTEGER NOT NULL,
+            not_before INTEGER NOT NULL,                -- this and the times below: the database's clock
+            result TEXT,                                -- JSON
+            failure_code TEXT,
+            failure_message TEXT,
+            owner_node TEXT,
+            owner_incarnation INTEGER,
+            epoch INTEGER NOT NULL,                     -- grows with every claim
+            heartbeat_at INTEGER,
+            doubted_at INTEGER,
+            created_at INTEGER NOT NULL,
+            updated_at INTEGER NOT NULL,
+            finished_at INTEGER
+        ) STRICT;
+        CREATE UNIQUE INDEX jobs_by_key ON jobs (recording_id, kind, dedupe_key) WHERE dedupe_key IS NOT NULL AND state IN ('queued', 'processing', 'ready');
+        CREATE INDEX jobs_by_recording ON jobs (recording_id, created_at);
+        CREATE INDEX jobs_by_age ON jobs (created_at, id);
+        CREATE INDEX jobs_waiting ON jobs (priority DESC, created_at, id) WHERE state = 'queued';
+        CREATE INDEX jobs_running ON jobs (id) WHERE state = 'processing';
+        CREATE INDEX jobs_in_vain ON jobs (finished_at) WHERE state IN ('failed', 'cancelled');
+        """,
+        """
+        CREATE TABLE tokens (
+            hash BLOB PRIMARY KEY,                     -- SHA-256; the token itself is never kept
+            kind TEXT NOT NULL,
+            room_id TEXT NOT NULL,
+            recording_id TEXT REFERENCES recordings (id) ON DELETE CASCADE,
+            scopes TEXT NOT NULL,                       -- separated by spaces
+            created_at INTEGER NOT NULL,                -- times: the database's clock
+            expires_at INTEGER NOT NULL,
+            burned_at INTEGER
+        ) STRICT;
+        CREATE INDEX tokens_by_room ON tokens (room_id);
+        CREATE INDEX tokens_by_recording ON tokens (recording_id);
+        CREATE INDEX tokens_by_end ON tokens (expires_at);
+
+        CREATE TABLE compositions (
+            recording_id TEXT NOT NULL REFERENCES recordings (id) ON DELETE CASCADE,
+            composition_id TEXT NOT NULL,
+            version INTEGER NOT NULL,                   -- grows by one with every change
+            state TEXT NOT NULL,                        -- JSON
+            updated_at INTEGER NOT NULL,
+            PRIMARY KEY (recording_id, composition_id)
+        ) STRICT, WITHOUT ROWID;
+        """,
     ]
 
     /// Takes the steps a file has not had, in one transaction.
