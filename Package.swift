@@ -41,6 +41,7 @@ let package = Package(
         library("WebRTC", ["RTP", "Primitives", "COpenSSL", "CSRTP"]),
         library("Forwarding", ["RTP", "Primitives"]),
         library("Capture", ["RTP", "Primitives"]),
+        library("Composition", ["Capture", "RTP", "Primitives"]),
         // Shells
         library("EventLoop", ["Primitives", "CLibuv", "CShims"]),
         library("Transport", ["EventLoop", "WebRTC", "Forwarding", "RTP", "Primitives", "CShims", "COpenSSL"]),
@@ -51,7 +52,7 @@ let package = Package(
         library("Conference", ["Contracts", "Cluster", "Transport", "Forwarding", "WebRTC", "RTP", "Capture", "Store", "ObjectStorage", "EventLoop", "Primitives"]),
         library("Gateway", ["Conference", "Contracts", "EventLoop", "Primitives", "CWebSockets", "COpenSSL"], exclude: ["Studio"]),
         library("Configuration", ["Primitives", "CYAML"]),
-        library("Rendering", ["Capture", "RTP", "Primitives", "CFFmpeg"]),
+        library("Rendering", ["Composition", "Capture", "RTP", "Primitives", "CFFmpeg"]),
         // Executables
         executable("Node", ["Configuration", "Gateway", "Conference", "Contracts", "Cluster", "Store", "ObjectStorage", "Transport", "Forwarding", "WebRTC", "Capture", "EventLoop", "Primitives", "COpenSSL", "CShims"]),
         executable("MediaWorker", ["Rendering", "Capture", "Primitives"]),
@@ -76,6 +77,7 @@ let package = Package(
         tests("WebRTC", ["WebRTC", "RTP", "Primitives", "CSRTP", "COpenSSL"]),
         tests("Forwarding", ["Forwarding", "RTP", "Primitives", "CAllocationCounter"]),
         tests("Capture", ["Capture", "RTP", "Primitives"]),
+        tests("Composition", ["Composition", "Capture", "RTP", "Primitives"]),
         tests("EventLoop", ["EventLoop", "Primitives"]),
         tests("Transport", ["Transport", "EventLoop", "WebRTC", "Forwarding", "RTP", "Primitives", "CShims", "CAllocationCounter"]),
         .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter"),
@@ -86,7 +88,7 @@ let package = Package(
         tests("ObjectStorage", ["ObjectStorage", "Primitives"]),
         tests("Conference", ["Conference", "Contracts", "Cluster", "Store", "Capture", "RTP", "Primitives"]),
         tests("Gateway", ["Gateway", "Conference", "Contracts", "EventLoop", "Primitives", "COpenSSL"]),
-        tests("Rendering", ["Rendering", "MediaWorker", "Capture", "RTP", "Primitives"]),
+        tests("Rendering", ["Rendering", "MediaWorker", "Composition", "Capture", "RTP", "Primitives"]),
         tests("Configuration", ["Configuration", "Primitives"]),
         tests("Operator", ["Operator", "Node", "Contracts", "Cluster", "Configuration", "EventLoop", "Primitives"]),
         tests("Node", ["Node", "Configuration", "Conference", "Contracts", "Cluster", "Transport", "WebRTC", "EventLoop", "Primitives"]),
@@ -94,7 +96,7 @@ let package = Package(
         tests("Simulation", ["Simulation", "Simulate", "Cluster", "EventLoop", "Primitives"], exclude: ["Regressions"]),
         tests("Architecture", []),
         // Parsers under fuzz: the targets are replayed by a test; ops/fuzz builds the driver (Fuzz/Driver) with libFuzzer.
-        .target(name: "FuzzTargets", dependencies: ["Capture", "Cluster", "Contracts", "Gateway", "Primitives", "RTP", "WebRTC"], path: "Fuzz/Targets", swiftSettings: swift),
+        .target(name: "FuzzTargets", dependencies: ["Capture", "Cluster", "Composition", "Contracts", "Gateway", "Primitives", "RTP", "WebRTC"], path: "Fuzz/Targets", swiftSettings: swift),
         tests("Fuzz", ["FuzzTargets", "Primitives"]),
     ] + fuzzDriver + benches
 )

@@ -13,6 +13,9 @@ package struct Manifest: Codable, Equatable, Sendable {
         package var role: String?
         package var joinedAt: Double?
         package var leftAt: Double?
+        package init(peerID: ParticipantID, name: String, role: String?, joinedAt: Double?, leftAt: Double?) {
+            self.peerID = peerID; self.name = name; self.role = role; self.joinedAt = joinedAt; self.leftAt = leftAt
+        }
         enum CodingKeys: String, CodingKey { case peerID = "peer_id", name, role, joinedAt = "joined_at", leftAt = "left_at" }
     }
     /// One playable file of a track; several where the codec changed.
