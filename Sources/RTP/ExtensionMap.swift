@@ -82,6 +82,8 @@ package struct ExtensionMap: Hashable, Sendable, Codable {
 package struct AudioLevel: Equatable, Sendable {
     package let isVoice: Bool
     package let level: UInt8
+    /// - Parameter level: −dBov, 0…127.
+    package init(level: UInt8, isVoice: Bool) { self.level = level; self.isVoice = isVoice }
     package init?(_ value: UnsafeRawBufferPointer) {
         guard let byte = value.first else { return nil }
         isVoice = byte & 0x80 != 0

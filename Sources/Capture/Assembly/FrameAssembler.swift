@@ -25,7 +25,8 @@ package struct CapturedFrame {
 package struct FrameAssembler {
     private var depacketiser: Depacketiser
     private let extensions: ExtensionMap
-    private let payloadTypes: [UInt8: Codec]
+    /// A later offer may add some.
+    package var payloadTypes: [UInt8: Codec]
     private var group: [UnsafeRawBufferPointer] = []
     private var groupHead: CapturedPacket?
     private var groupBeginsWell = false

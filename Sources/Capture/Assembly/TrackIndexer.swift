@@ -163,7 +163,7 @@ package struct TrackIndexer {
     }
 
     /// Years 1970 to 2200: keeps later arithmetic far from overflow.
-    private static func isPlausible(_ at: Int64) -> Bool { at >= 0 && at < 7_258_118_400_000_000 }
+    static func isPlausible(_ at: Int64) -> Bool { at >= 0 && at < 7_258_118_400_000_000 }
 
     private mutating func take(rtp bytes: UnsafeRawBufferPointer, _ at: Int64) {
         guard let rtp = try? RTPHeader(bytes) else { counts.malformed += 1; return }
@@ -253,16 +253,17 @@ package struct TrackIndexer {
 }
 
 extension CapturedStream {
-    fileprivate mutating func take(_ ntp: NTPTime, _ timestamp: UInt32, _ receivedAt: Int64, _ numbers: TrackIndexer.NumberExtender) {
-        guard numbers.timestamps.highest != nil else { return }
-        reports.append(ReportSample(receivedAt: receivedAt, sentAt: ntp.wall.microseconds, timestamp: numbers.timestamps.peek(timestamp)))
-    }
-    fileprivate mutating func extendRuns(_ at: Int64) {
+    /// A packet came.
+    mutating func extendRuns(_ at: Int64) {
         if let last = runs.last, at - last.upperBound <= TrackIndexer.Limits.pause {
             runs[runs.count - 1] = last.lowerBound...max(at, last.upperBound)
         } else {
             runs.append(at...at)
         }
+    }
+    fileprivate mutating func take(_ ntp: NTPTime, _ timestamp: UInt32, _ receivedAt: Int64, _ numbers: TrackIndexer.NumberExtender) {
+        guard numbers.timestamps.highest != nil else { return }
+        reports.append(ReportSample(receivedAt: receivedAt, sentAt: ntp.wall.microseconds, timestamp: numbers.timestamps.peek(timestamp)))
     }
     fileprivate mutating func sortAndDeduplicate() {
         if zip(packets, packets.dropFirst()).contains(where: { $0.sequence >= $1.sequence }) {

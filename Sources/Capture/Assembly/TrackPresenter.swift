@@ -16,6 +16,8 @@ package struct PresentedFrame {
     package var configuration: CodecConfiguration?
     /// Silence put into a hole; not captured.
     package var isFiller = false
+    /// Clockwise, in degrees, to show the picture upright; 0 for audio.
+    package var rotation = 0
 }
 
 /// What came out beside the frames.
@@ -58,18 +60,22 @@ package struct TrackPresenter {
         static let longestDuration: Int64 = 1_000_000
         static let changes = 10_000
     }
-    private let streams: [CapturedStream]
-    private let clocks: [StreamClock]
-    private let zero: Int64
-    private let kind: Codec.Kind
+    let header: JournalHeader
+    let zero: Int64
+    var streams: [CapturedStream]
+    var clocks: [StreamClock]
+    private var kind: Codec.Kind { header.kind }
+    /// More packets will be appended: nothing to present is not the end.
+    var isGrowing = false
+    var hasReceived = false
     /// Times (µs from zero) a frame of this track can have: bounds the file, and the silence in it.
-    private let plausible: ClosedRange<Int64>
-    private var fillerLeft: Int64
-    private var sources: [Source]
+    var plausible: ClosedRange<Int64>
+    var fillerLeft: Int64
+    var sources: [Source]
     private var current: Int?
     private var needsKey = true
-    private var held: PresentedFrame?
-    private var queue: [PresentedFrame] = []
+    var held: PresentedFrame?
+    var queue: [PresentedFrame] = []
     private var queueHead = 0
     private var isDone = false
     private var lastTime: Int64 = .min
@@ -77,10 +83,11 @@ package struct TrackPresenter {
     private var lastConfiguration: CodecConfiguration?
     private var firstPacketTime: Int64?
     private var frozenSince: Int64?
+    private var rotation = 0
     private var speech = SpeakingDetector()
     package private(set) var summary = PresentationSummary()
 
-    private struct Source {
+    struct Source {
         var assembler: FrameAssembler
         var nextPacket = 0
         var frame: CapturedFrame?
@@ -94,7 +101,7 @@ package struct TrackPresenter {
         streams = evidence.streams
         self.clocks = clocks
         self.zero = zero
-        kind = evidence.header.kind
+        header = evidence.header
         let first = (evidence.firstReceived ?? zero) &- zero, last = (evidence.lastReceived ?? zero) &- zero
         plausible = (first - Limits.slack)...(max(first, last) + Limits.slack)
         fillerLeft = max(0, last - first) + Limits.slack
@@ -104,9 +111,18 @@ package struct TrackPresenter {
         firstPacketTime = zip(evidence.streams, clocks).compactMap { stream, clock in stream.packets.first.map { clock.wall($0.timestamp) &- zero } }.min()
     }
 
-    /// The next frame, or nil at the end; `summary` is complete then.
+    /// A track that is still captured, without streams yet.
+    package init(growing header: JournalHeader, zero: Int64) {
+        (self.header, self.zero) = (header, zero)
+        (streams, clocks, sources) = ([], [], [])
+        plausible = 0...Limits.slack
+        fillerLeft = Limits.slack
+        isGrowing = true
+    }
+
+    /// The next frame, or nil at the end (`summary` is complete then) or until more is appended.
     package mutating func next() -> PresentedFrame? {
-        while queueHead == queue.count, !isDone { step() }
+        while queueHead == queue.count, !isDone { guard step() else { return nil } }
         guard queueHead < queue.count else { return nil }
         defer {
             queueHead += 1
@@ -117,7 +133,8 @@ package struct TrackPresenter {
 
     // MARK: - Choosing the next frame
 
-    private mutating func step() {
+    /// - Returns: false when there is nothing to present until more is appended.
+    private mutating func step() -> Bool {
         for index in sources.indices where sources[index].frame == nil { fill(index) }
         var best: (index: Int, time: Int64)?
         for index in sources.indices {
@@ -125,8 +142,12 @@ package struct TrackPresenter {
             let time = clocks[index].wall(frame.timestamp) &- zero
             if best.map({ time < $0.time }) ?? true { best = (index, time) }
         }
-        guard let best, let frame = sources[best.index].frame.take() else { return end() }
+        guard let best, let frame = sources[best.index].frame.take() else {
+            if !isGrowing { end() }
+            return !isGrowing
+        }
         take(frame, from: best.index, at: best.time)
+        return true
     }
     /// Feeds packets until the stream has a frame or ends.
     private mutating func fill(_ index: Int) {
@@ -135,7 +156,7 @@ package struct TrackPresenter {
             guard sources[index].nextPacket < streams[index].packets.count else { return }
             sources[index].assembler.add(streams[index].packets[sources[index].nextPacket])
             sources[index].nextPacket += 1
-            if sources[index].nextPacket == streams[index].packets.count { sources[index].assembler.finish() }
+            if sources[index].nextPacket == streams[index].packets.count, !isGrowing { sources[index].assembler.finish() }
         }
     }
     private mutating func take(_ frame: CapturedFrame, from index: Int, at time: Int64) {
@@ -165,7 +186,7 @@ package struct TrackPresenter {
         needsKey = false
         noteStart(placed)
         note(frame, at: placed)
-        emit(PresentedFrame(time: placed, duration: 0, data: frame.data, isKey: frame.isKey, codec: frame.codec, configuration: changed(frame.configuration)))
+        emit(PresentedFrame(time: placed, duration: 0, data: frame.data, isKey: frame.isKey, codec: frame.codec, configuration: changed(frame.configuration), rotation: rotation))
     }
     /// True when no encoding is current, or the current one ends about now.
     private func mayLeaveCurrent(at receivedAt: Int64) -> Bool {
@@ -175,7 +196,9 @@ package struct TrackPresenter {
     }
     private mutating func note(_ frame: CapturedFrame, at time: Int64) {
         if let size = frame.configuration?.size, summary.sizes.last?.size != size, summary.sizes.count < Limits.changes { summary.sizes.append((time, size)) }
-        if let degrees = frame.rotation, (summary.rotations.last?.degrees ?? 0) != degrees, summary.rotations.count < Limits.changes { summary.rotations.append((time, degrees)) }
+        guard let degrees = frame.rotation, degrees != rotation else { return }
+        rotation = degrees
+        if summary.rotations.count < Limits.changes { summary.rotations.append((time, degrees)) }
     }
 
     // MARK: - Audio

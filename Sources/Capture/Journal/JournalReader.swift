@@ -36,12 +36,17 @@ package struct JournalReader {
     package private(set) var damage = Damage()
     /// The segment was ended by its writer.
     package private(set) var isClosed = false
+    /// Where the last good record ends: a segment that is still written goes on there.
+    package private(set) var intactEnd: Int
     private let bytes: UnsafeRawBufferPointer
     private var offset: Int
     private var searchBudget: Int
 
-    package init(_ bytes: UnsafeRawBufferPointer) throws(Journal.HeaderError) {
+    /// - Parameter start: an earlier `intactEnd` of the same segment, to read what was added since; 0 for all of it.
+    package init(_ bytes: UnsafeRawBufferPointer, from start: Int = 0) throws(Journal.HeaderError) {
         (header, offset) = try JournalHeader.parse(bytes)
+        offset = max(offset, start)
+        intactEnd = offset
         self.bytes = bytes
         let (product, overflow) = bytes.count.multipliedReportingOverflow(by: Limits.searchFactor)
         searchBudget = max(Limits.searchFloor, overflow ? .max : product)
@@ -56,6 +61,7 @@ package struct JournalReader {
             }
             let start = offset + Journal.recordHead
             offset = start + length
+            intactEnd = offset
             guard let type = Journal.RecordType(rawValue: bytes[start - Journal.recordHead + 2]) else { damage.unknownRecords += 1; continue }
             let record = Record(
                 type: type, receivedAt: Int64(bigEndian: bytes.loadUnaligned(fromByteOffset: start - 12, as: Int64.self)),

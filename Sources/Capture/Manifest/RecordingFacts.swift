@@ -71,6 +71,7 @@ package struct RecordingFacts: Codable, Equatable, Sendable {
 package enum CaptureJSON {
     package enum Limits {
         package static let factsBytes = 1 << 20
+        package static let manifestBytes = 64 << 20     // metadata.json, timeline.json
         package static let eventLineBytes = 64 << 10
         package static let events = 200_000
     }
@@ -81,8 +82,8 @@ package enum CaptureJSON {
         encoder.outputFormatting = pretty ? [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes] : [.sortedKeys, .withoutEscapingSlashes]
         return Array(try encoder.encode(value))
     }
-    package static func decode<T: Decodable>(_: T.Type, _ bytes: UnsafeRawBufferPointer) throws(Failure) -> T {
-        guard bytes.count <= Limits.factsBytes else { throw .tooLarge }
+    package static func decode<T: Decodable>(_: T.Type, _ bytes: UnsafeRawBufferPointer, limit: Int = Limits.factsBytes) throws(Failure) -> T {
+        guard bytes.count <= limit else { throw .tooLarge }
         do { return try JSONDecoder().decode(T.self, from: Data(bytes)) } catch { throw .malformed }
     }
 

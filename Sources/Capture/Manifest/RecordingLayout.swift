@@ -33,6 +33,11 @@ package struct RecordingLayout: Hashable, Sendable {
         package static func notes(among names: [String]) -> [String] {
             names.filter { $0.hasPrefix(eventsPrefix) && $0.hasSuffix(eventsSuffix) }.sorted()
         }
+        package static let preview = "preview"
+        package static let previewIndex = "index.json"
+        package static let thumbnail = "thumbnail.jpg"
+        /// Below `preview`.
+        package static func previews(of peer: ParticipantID, isScreen: Bool) -> String { "\(isScreen ? "screenshare" : "peers")/\(peer)" }
         /// `tracks/{peer}/{track}[.partN].webm`; the part is numbered only where there are several.
         package static func track(_ peer: ParticipantID, _ track: TrackID, part: Int?, container: String) -> String {
             "\(tracks)/\(peer)/\(track)\(part.map { ".part\($0)" } ?? "").\(container)"

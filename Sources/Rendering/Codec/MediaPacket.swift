@@ -37,5 +37,10 @@ final class MediaPacket {
         self.duration = duration
         raw.pointee.flags = isKey ? AV_PKT_FLAG_KEY : 0
     }
+    /// Holds what `other` holds; the memory is shared.
+    func reference(_ other: MediaPacket) throws(WorkerError) {
+        clear()
+        try Libav.check(av_packet_ref(raw, other.raw), "keep a frame")
+    }
     func clear() { av_packet_unref(raw) }
 }

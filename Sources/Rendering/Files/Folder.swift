@@ -31,13 +31,15 @@ struct Folder {
         }
     }
     /// Makes a finished file durable and gives it its name.
-    func publish(_ temporary: String, as name: String) throws(WorkerError) {
+    /// - Parameter isDurable: false where `sync(_:)` follows, or where the file can be made again.
+    func publish(_ temporary: String, as name: String, isDurable: Bool = true) throws(WorkerError) {
         let from = "\(path)/\(temporary)", to = "\(path)/\(name)"
-        try sync(from)
+        if isDurable { try sync(from) }
         guard rename(from, to) == 0 else { throw WorkerError(code: errno, "rename \(from)") }
-        if let slash = to.utf8.lastIndex(of: UInt8(ascii: "/")) { try sync(String(to[..<slash])) }
+        if isDurable, let slash = to.utf8.lastIndex(of: UInt8(ascii: "/")) { try sync(String(to[..<slash])) }
     }
-    func write(_ bytes: [UInt8], as name: String) throws(WorkerError) {
+    /// Writes a file of this very folder whole: who reads `name` sees all of it, or what stood there before.
+    func write(_ bytes: [UInt8], as name: String, isDurable: Bool = true) throws(WorkerError) {
         let temporary = "\(path)/.\(name).new"
         let file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard file >= 0 else { throw WorkerError(code: errno, "create \(temporary)") }
@@ -50,7 +52,12 @@ struct Folder {
         }
         close(file)
         guard failed == 0 else { unlink(temporary); throw WorkerError(code: failed, "write \(temporary)") }
-        try publish(".\(name).new", as: name)
+        try publish(".\(name).new", as: name, isDurable: isDurable)
+    }
+    /// Makes files that were published before, and their names, durable.
+    func sync(_ names: [String]) throws(WorkerError) {
+        for name in names { try sync("\(path)/\(name)") }
+        try sync(path)
     }
     func remove(_ name: String) { unlink("\(path)/\(name)") }
     func size(_ name: String) -> Int64 {
@@ -65,16 +72,17 @@ struct Folder {
     }
 }
 
-/// Held while a recording is being finished; a second finishing of the same folder is refused.
+/// Held while a job is at a recording's files; a second job of the same kind is refused.
 final class FolderLock {
     private let file: Int32
-    init(_ folder: Folder) throws(WorkerError) {
-        let path = "\(folder.path)/.finalise.lock"
+    /// - Parameter job: "finalise", "preview", …
+    init(_ folder: Folder, job: String = "finalise") throws(WorkerError) {
+        let path = "\(folder.path)/.\(job).lock"
         file = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard file >= 0 else { throw WorkerError(code: errno, "create \(path)") }
         guard flock(file, LOCK_EX | LOCK_NB) == 0 else {
             close(file)
-            throw WorkerError(.busy, "another process is finishing this recording; wait for it")
+            throw WorkerError(.busy, "another process is at this recording's \(job); wait for it")
         }
     }
     deinit { close(file) }

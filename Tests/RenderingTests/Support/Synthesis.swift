@@ -5,7 +5,11 @@ import RTP
 struct EncodedFrame: Sendable { var time: Int64; var data: [UInt8] }
 
 enum Synthesis {
-    static func video(_ codec: Codec, seconds: Double, size: String = "320x240", rate: Int = 30, keyEvery: Int = 30, into folder: String) -> (frames: [EncodedFrame], path: String) {
+    /// Behind "color": luma 40 in the first second, 10 more in each one after it, so that a picture tells its second.
+    static let counter = ":c=black,geq=lum=40+10*floor(T+0.001):cb=128:cr=128"
+    static func second(ofLuma luma: Double) -> Int { Int(((luma - 40) / 10).rounded()) }
+
+    static func video(_ codec: Codec, seconds: Double, size: String = "320x240", rate: Int = 30, keyEvery: Int = 30, picture: String = "testsrc2", into folder: String) -> (frames: [EncodedFrame], path: String) {
         let path = "\(folder)/source.\(codec == .h264 ? "h264" : "ivf")"
         let encoder = switch codec {
         case .vp8: "-c:v libvpx -deadline realtime -cpu-used 8 -lag-in-frames 0 -auto-alt-ref 0 -f ivf"
@@ -13,7 +17,7 @@ enum Synthesis {
         case .av1: "-c:v libaom-av1 -usage realtime -cpu-used 8 -lag-in-frames 0 -f ivf"
         default: "-c:v libx264 -profile:v baseline -preset ultrafast -tune zerolatency -x264-params repeat-headers=1:sliced-threads=0:slices=1 -f h264"
         }
-        let made = run("ffmpeg -v error -y -f lavfi -i testsrc2=size=\(size):rate=\(rate) -t \(seconds) -pix_fmt yuv420p -b:v 800k -g \(keyEvery) -keyint_min \(keyEvery) -threads 1 \(encoder) '\(path)' </dev/null")
+        let made = run("ffmpeg -v error -y -f lavfi -i '\(picture)=size=\(size):rate=\(rate)\(picture == "color" ? counter : "")' -t \(seconds) -pix_fmt yuv420p -b:v 800k -g \(keyEvery) -keyint_min \(keyEvery) -threads 1 \(encoder) '\(path)' </dev/null")
         precondition(made.status == 0, "\(made.errors)")
         let frames = codec == .h264 ? accessUnits(readFile(path)) : ivf(readFile(path))
         return (frames.enumerated().map { EncodedFrame(time: Int64($0.offset) * 1_000_000 / Int64(rate), data: $0.element) }, path)
