@@ -76,6 +76,14 @@ import Testing
         #expect([0, 65].contains(result.status), "\(result)")
         #expect(try verdict(result).ok == (result.status == 0))
         #expect(try room.manifest().tracks.count == 1)
+        guard seed < 5 else { return }
+        // Its preview, from what finishing made of it and from the journals.
+        for _ in 0..<2 {
+            let preview = run("'\(mediaWorker)' preview --dir '\(room.folder)' --fps 10")
+            #expect([0, 65].contains(preview.status), "\(preview)")
+            #expect(try verdict(preview).ok == (preview.status == 0))
+            unlink(room.file("metadata.json"))
+        }
     }
     /// Payloads that look like the codec's for a few bytes.
     private func plausible(_ codec: Codec, _ random: inout SplitMix64) -> [UInt8] {
@@ -119,6 +127,46 @@ import Testing
         #expect(track.integrity.unreadableSegments == 4 && track.integrity.segments == 2)
         #expect(track.files[0].frames == audio.count)
         #expect(manifest.warnings.contains { $0.contains("x-1-6.trj") } && manifest.warnings.contains { $0.contains("empty") })
+    }
+
+    /// A manifest that lies, and files that are not what it says.
+    @Test func hostileTracksCostAPreviewNothingButThemselves() throws {
+        let room = RecordedRoom()
+        let source = Synthesis.video(.vp8, seconds: 3, size: "160x120", into: room.storage.path), audio = Synthesis.opus(seconds: 3, into: room.storage.path)
+        var camera = Packetiser(.vp8, ssrc: 1), microphone = Packetiser(.opus, ssrc: 2)
+        room.write(room.header("cam", "ann", .vp8), room.items(source.frames, &camera))
+        room.write(room.header("mic", "ann", .opus), room.items(audio, &microphone))
+        #expect(finalise(room).status == 0)
+        let preview = "'\(mediaWorker)' preview --dir '\(room.folder)'", thumbnail = "'\(mediaWorker)' thumbnail --dir '\(room.folder)'"
+        let file = room.file("tracks/ann/cam.webm"), good = readFile(file), manifest = readFile(room.file("metadata.json"))
+        var noise = SplitMix64(seed: 7)
+        let damaged = good.enumerated().map { $0.offset > 600 && noise.next() % 40 == 0 ? UInt8(truncatingIfNeeded: noise.next()) : $0.element }
+        for bytes in [damaged, Array(good.prefix(good.count / 2)), Array("#EXTM3U\nfile:///etc/passwd\n".utf8), []] {
+            writeFile(file, bytes)
+            let result = run(preview)
+            #expect(result.status == 0, "\(result)")
+            #expect(decodeErrors(room.file("preview/peers/ann/av.m3u8")) == "")
+            #expect([0, 65].contains(run(thumbnail).status))
+        }
+        let broken = run(preview)
+        #expect(try verdict(broken).complete == false)
+        #expect(try room.previewIndex().warnings.contains { $0.contains("cam") })
+        writeFile(file, good)
+        for lie in ["/etc/passwd", "tracks/../../x.webm", "tracks/ann/../../../x"] {
+            writeFile(room.file("metadata.json"), Array(String(decoding: manifest, as: UTF8.self).replacing("tracks/ann/cam.webm", with: lie).utf8))
+            for command in [preview, thumbnail] {
+                let result = run(command)
+                let message = try verdict(result).message
+                #expect(result.status == 65 && message.contains("metadata.json"), "\(result)")
+            }
+        }
+        writeFile(room.file("metadata.json"), manifest)
+        #expect(run("\(preview) --height 7").status == 64 && run("\(preview) --segment-seconds 3").status == 64)
+        let full = run("ulimit -f 8; \(preview)")
+        let code = try verdict(full).code
+        #expect(full.status == 74 && code == "disk_full", "\(full)")
+        #expect(run("ls -A '\(room.file("preview/peers/ann"))'").output.contains(".new") == false)
+        #expect(run(preview).status == 0)
     }
 
     @Test func aFullDiskIsSaidAndLeavesNothingHalf() throws {

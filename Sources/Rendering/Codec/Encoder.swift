@@ -20,6 +20,10 @@ final class Encoder {
         var maximumBitRate: Int64 = 0
         var bufferBits: Int32 = 0
         var threads = 1
+        /// 0…255 instead of 16…235, as JPEG has it; frames must be so, too.
+        var isFullRange = false
+        /// The same for every picture, where the encoder has one (mjpeg: 2, best, to 31); 0: as the other settings say.
+        var quantiser: Int32 = 0
         /// The encoder's own, in order.
         var options: [(name: String, value: String)] = []
         init(size: VideoSize, frameRate: Int, keyEvery: Int) { self.size = size; self.frameRate = frameRate; self.keyEvery = keyEvery }
@@ -44,7 +48,12 @@ final class Encoder {
         try self.init(name: video.name, options: video.options, timeBase: AVRational(num: 1, den: Int32(clamping: video.frameRate))) { context in
             context.pointee.width = Int32(clamping: video.size.width)
             context.pointee.height = Int32(clamping: video.size.height)
-            context.pointee.pix_fmt = AV_PIX_FMT_YUV420P
+            context.pointee.pix_fmt = video.isFullRange ? AV_PIX_FMT_YUVJ420P : AV_PIX_FMT_YUV420P
+            context.pointee.color_range = video.isFullRange ? AVCOL_RANGE_JPEG : AVCOL_RANGE_MPEG
+            if video.quantiser > 0 {
+                context.pointee.flags |= AV_CODEC_FLAG_QSCALE
+                context.pointee.global_quality = video.quantiser * FF_QP2LAMBDA
+            }
             context.pointee.framerate = AVRational(num: Int32(clamping: video.frameRate), den: 1)
             context.pointee.sample_aspect_ratio = AVRational(num: 1, den: 1)
             context.pointee.gop_size = Int32(clamping: video.keyEvery)

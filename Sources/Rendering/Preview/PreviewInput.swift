@@ -19,7 +19,8 @@ protocol PreviewInput: AnyObject {
     var isComplete: Bool { get }
     var warnings: [String] { get }
     /// Looks at what changed since the last call.
-    func poll() throws(WorkerError)
+    /// - Parameter rendered: µs from time zero up to which everybody's frames were taken.
+    func poll(rendered: Int64) throws(WorkerError)
     /// Each track once.
     func takeSources() -> [any FrameSource]
     func name(of peer: ParticipantID) -> String
@@ -50,7 +51,7 @@ final class RecordedInput: PreviewInput {
     }
     var trackCount: Int { sources.count }
     var warnings: [String] { sources.flatMap(\.warnings) }
-    func poll() {}
+    func poll(rendered: Int64) {}
     func takeSources() -> [any FrameSource] {
         defer { areTaken = true }
         return areTaken ? [] : sources

@@ -37,14 +37,14 @@ package final class Previewer {
         defer { withExtendedLifetime(lock) {} }
         try sweep()
         try folder.makeFolders(RecordingLayout.Names.preview)
-        guard let input = try RecordedInput(folder) else { throw WorkerError(.missing, "metadata.json is missing: finalise the recording first") }
+        let input: any PreviewInput = if let recorded = try RecordedInput(folder) { recorded } else { CapturedInput(folder, follow: settings.follow) }
         return try make(input)
     }
 
     private func make(_ input: any PreviewInput) throws(WorkerError) -> WorkerVerdict {
         let grid = settings.grid
         while true {
-            try input.poll()
+            try input.poll(rendered: Int64(lanes.map(\.segments).min() ?? 0) * grid.segmentMicroseconds)
             try admit(input)
             let total = input.end.map { grid.frames(in: $0) }
             let wanted = total.map { grid.segments(frames: $0) } ?? Int(max(0, min(input.readyUntil, .max / 2)) / grid.segmentMicroseconds)

@@ -67,10 +67,25 @@ final class RecordedRoom {
         writeFile(path, bytes)
         return path
     }
-    func writeFacts(seconds: Int64, participants: [RecordingFacts.Person] = []) throws {
+    /// A segment to which packets are added as time passes.
+    func open(_ header: JournalHeader) -> String {
+        write(header, [], closed: false)
+    }
+    func append(_ items: some Sequence<Item>, closed: Bool = false, to path: String) {
+        var bytes: [UInt8] = [], last: Int64 = 0
+        for item in items {
+            _ = item.bytes.withUnsafeBytes { JournalEncoder.record(item.type, receivedAt: item.at, $0, into: &bytes) }
+            last = item.at
+        }
+        if closed { JournalEncoder.event(.closed, at: last, into: &bytes) }
+        guard let file = fopen(path, "a") else { fatalError("cannot append to \(path)") }
+        fwrite(bytes, 1, bytes.count, file)
+        fclose(file)
+    }
+    func writeFacts(seconds: Int64?, participants: [RecordingFacts.Person] = []) throws {
         let facts = RecordingFacts(
             recording: layout.recording, room: layout.room, title: "A meeting", startedAt: WallTime(microseconds: Self.zero),
-            stoppedAt: WallTime(microseconds: Self.zero + seconds * 1_000_000), epoch: Epoch(1), participants: participants)
+            stoppedAt: seconds.map { WallTime(microseconds: Self.zero + $0 * 1_000_000) }, epoch: Epoch(1), participants: participants)
         writeFile("\(storage.path)/\(layout.facts)", try CaptureJSON.encode(facts))
     }
     func writeEvents(_ events: [RecordedEvent], by writer: NodeName = "n1") throws {

@@ -17,7 +17,7 @@ enum Synthesis {
         case .av1: "-c:v libaom-av1 -usage realtime -cpu-used 8 -lag-in-frames 0 -f ivf"
         default: "-c:v libx264 -profile:v baseline -preset ultrafast -tune zerolatency -x264-params repeat-headers=1:sliced-threads=0:slices=1 -f h264"
         }
-        let made = run("ffmpeg -v error -y -f lavfi -i '\(picture)=size=\(size):rate=\(rate)\(picture == "color" ? counter : "")' -t \(seconds) -pix_fmt yuv420p -b:v 800k -g \(keyEvery) -keyint_min \(keyEvery) -threads 1 \(encoder) '\(path)' </dev/null")
+        let made = run("ffmpeg -v error -y -f lavfi -i '\(picture)\(picture.contains("=") ? ":" : "=")size=\(size):rate=\(rate)\(picture == "color" ? counter : "")' -t \(seconds) -pix_fmt yuv420p -b:v 800k -g \(keyEvery) -keyint_min \(keyEvery) -threads 1 \(encoder) '\(path)' </dev/null")
         precondition(made.status == 0, "\(made.errors)")
         let frames = codec == .h264 ? accessUnits(readFile(path)) : ivf(readFile(path))
         return (frames.enumerated().map { EncodedFrame(time: Int64($0.offset) * 1_000_000 / Int64(rate), data: $0.element) }, path)
