@@ -51,7 +51,7 @@ import Testing
     ]) func keys(_ key: String, _ isSafe: Bool) { #expect(StoredFiles.isSafe(key: key) == isSafe) }
 
     @Test(arguments: [
-        ("/", ["index.html"]), ("/createsession", ["createsession.html", "index.html"]), ("/session/abc", ["session.html", "index.html"]), ("/recordings", ["recordings.html", "index.html"]),
+        ("/", ["index.html"]), ("/createsession", ["createsession.html", "index.html"]), ("/session/abc", ["session.html", "index.html"]), ("/recordings", ["recordings.html", "index.html"]), ("/recordings/abc/edit", ["editor.html", "index.html"]),
         ("/assets/js/api.js", ["js/api.js"]), ("/assets/../Gateway.swift", []), ("/assets", ["assets", "assets.html"]), ("/about", ["about", "about.html"]), ("/icon.svg", ["icon.svg"]), ("/.env", []),
     ]) func pages(_ path: String, _ files: [String]) { #expect(StudioPages.candidates(path) == files) }
 

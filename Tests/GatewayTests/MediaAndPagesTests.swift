@@ -73,6 +73,7 @@ import Testing
         let folder = TemporaryFolder()
         folder.write("index.html", "<!doctype html><title>lobby</title>")
         folder.write("session.html", "<!doctype html><title>room</title>")
+        folder.write("editor.html", "<!doctype html><title>editor</title>")
         folder.write("js/api.js", "export {};")
         folder.write("secret", ".")
         try await TestGateway.run(studio: folder.path) { gateway in
@@ -81,6 +82,7 @@ import Testing
             #expect(lobby.status == 200 && lobby.text.contains("lobby") && lobby.headers["content-type"] == "text/html; charset=utf-8" && lobby.headers["cache-control"] == "no-cache")
             #expect(lobby.headers["content-security-policy"]?.contains("ws://rooms.test") == true && lobby.headers["permissions-policy"]?.contains("camera=(self)") == true)
             #expect(try client.request("GET", "/createsession").text.contains("lobby") && client.request("GET", "/session/room-1").text.contains("room"))
+            #expect(try client.request("GET", "/recordings/rec-1/edit").text.contains("editor") && client.request("GET", "/recordings/rec-1/edit/more").status == 404)
             let script = try client.request("GET", "/assets/js/api.js")
             #expect(script.text == "export {};" && script.headers["content-type"] == "text/javascript; charset=utf-8" && script.headers["content-security-policy"] == nil)
             #expect(try client.request("GET", "/assets/js/api.js", headers: ["If-None-Match": script.headers["etag"] ?? ""]).status == 304)

@@ -11,7 +11,8 @@ enum StudioPages {
         switch segments[0] {
         case "session" where segments.count == 2: return ["session.html", "index.html"]
         case "createsession" where segments.count == 1: return ["createsession.html", "index.html"]
-        case "recordings" where segments.count <= 2: return ["recordings.html", "index.html"]
+        case "recordings" where segments.count == 1: return ["recordings.html", "index.html"]
+        case "recordings" where segments.count == 3 && segments[2] == "edit": return ["editor.html", "index.html"]
         case "assets" where segments.count > 1: return [segments.dropFirst().joined(separator: "/")]
         default: return segments.last!.contains(".") ? [key] : [key, key + ".html"]
         }
