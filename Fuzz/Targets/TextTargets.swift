@@ -1,5 +1,6 @@
 // SDP, signalling messages and tokens: what clients write.
 internal import Gateway
+internal import ObjectStorage
 internal import Primitives
 internal import WebRTC
 
@@ -44,6 +45,18 @@ extension FuzzTarget {
         let text = String(decoding: bytes, as: UTF8.self)
         guard let token = try? AccessToken.verify(text, keys: ring, now: WallTime(seconds: 1_900_000_000)) else { return }
         check(token.identity == "ann", "only what was signed with the key is believed")
+    }
+
+    /// What S3 servers answer.
+    static let objects = FuzzTarget("objects", longest: 4_096) {
+        [
+            #"<?xml version="1.0"?><ListBucketResult xmlns="x"><IsTruncated>false</IsTruncated><Contents><Key>a&amp;b</Key><Size>1</Size></Contents></ListBucketResult>"#,
+            "<s3:Error><Code>SlowDown</Code><!-- x --><Empty/></s3:Error>",
+        ].map { Array($0.utf8) }
+    } run: { bytes in
+        guard let root = XMLElement.parse(Array(bytes)) else { return }
+        func depth(_ element: XMLElement) -> Int { 1 + (element.children.map(depth).max() ?? 0) }
+        check(depth(root) <= XMLElement.Limits.depth + 1, "elements stand in each other to a bound")
     }
 
     private static let ring: APIKeyring = {

@@ -29,12 +29,35 @@ package struct Topology: Sendable, Equatable {
         case postgres(urlFile: String)
     }
 
+    /// A bucket on an S3 server; the keys stand in files only their owner can read.
+    package struct Bucket: Sendable, Equatable {
+        /// Scheme, host and port.
+        package var endpoint: String
+        package var name: String
+        package var region: String
+        /// In front of every key.
+        package var prefix: String?
+        package var accessKeyFile: String
+        package var secretKeyFile: String
+        /// PEM file of the authorities the endpoint's certificate may come from; nil: the system's.
+        package var caFile: String?
+        /// `endpoint/bucket` rather than `bucket.endpoint`.
+        package var isPathStyle: Bool
+        package static let defaultRegion = "us-east-1"
+        package init(endpoint: String, name: String, region: String, prefix: String?, accessKeyFile: String, secretKeyFile: String, caFile: String?, isPathStyle: Bool) {
+            self.endpoint = endpoint; self.name = name; self.region = region; self.prefix = prefix
+            self.accessKeyFile = accessKeyFile; self.secretKeyFile = secretKeyFile; self.caFile = caFile; self.isPathStyle = isPathStyle
+        }
+    }
+
     package var nodes: [TopologyNode]
     package var store: Store
-    /// The folder recordings are kept in.
+    /// The folder recordings are kept in; with a bucket, the one they are written to first.
     package var storageFolder: String
     /// True when the operator says that folder is one file system for all hosts.
     package var storageIsShared: Bool
+    /// Where recordings are kept for all nodes.
+    package var storageBucket: Bucket?
     /// One address for all nodes, without a trailing slash.
     package var publicURL: String?
     /// Origins beyond the nodes' own that may call.

@@ -8,7 +8,8 @@ package enum TopologyKeys {
     package static let node = ["name", "host", "bind", "cluster_port", "http_port", "media_ports", "pipe_ports", "announced", "roles", "region", "capacity", "media_cpus", "pipeline_cpus"]
     package static let store = ["sqlite", "postgres"]
     package static let postgres = ["url_file"]
-    package static let storage = ["folder", "shared"]
+    package static let storage = ["folder", "shared", "s3"]
+    package static let s3 = ["endpoint", "bucket", "region", "prefix", "access_key_file", "secret_key_file", "ca_file", "path_style"]
     package static let tls = ["certificate", "key"]
     package static let turn = ["urls", "secret_file"]
 }
@@ -85,7 +86,7 @@ struct TopologyReader {
         let drain = fields.integer("drain_seconds", in: 0...Topology.Limits.drainSeconds, example: "10")
         guard let store, let storage, let caFolder, let keysFile else { return nil }
         return Topology(
-            nodes: nodes, store: store, storageFolder: resolved(storage.folder), storageIsShared: storage.shared,
+            nodes: nodes, store: store, storageFolder: resolved(storage.folder), storageIsShared: storage.shared, storageBucket: storage.bucket,
             publicURL: publicURL, extraOrigins: origins.map(\.text), tls: tls, caFolder: resolved(caFolder), keysFile: resolved(keysFile),
             turn: turn, studioFolder: studio.map(resolved), drainSeconds: drain ?? Topology.defaultDrainSeconds)
     }
@@ -214,16 +215,51 @@ struct TopologyReader {
         return .postgres(urlFile: resolved(file))
     }
 
-    private mutating func storage(_ fields: inout TopologyFields) -> (folder: String, shared: Bool)? {
+    private mutating func storage(_ fields: inout TopologyFields) -> (folder: String, shared: Bool, bucket: Topology.Bucket?)? {
         guard fields.require("storage", example: "{folder: ../.troupe/recordings}"), let tree = fields.tree("storage") else { return nil }
-        if case .mapping(let entries) = tree.content, let other = entries.first(where: { $0.key == "s3" }) {
-            fields.note(other.keyPosition, "this release has no S3 storage; write `folder: DIRECTORY`")
-            return nil
-        }
         guard var storage = TopologyFields(tree, what: "`storage`", keys: TopologyKeys.storage, mistakes: &mistakes) else { return nil }
         defer { mistakes += storage.mistakes }
         let shared = storage.truth("shared") ?? false
-        return storage.requiredText("folder", example: "../.troupe/recordings").map { ($0, shared) }
+        var bucket: Topology.Bucket?
+        if let tree = storage.tree("s3") { bucket = self.bucket(tree) }
+        if shared, storage.has("s3") { storage.note(storage.position(of: "shared"), "`shared` says that `folder` is the storage of all nodes, and so is `s3`; remove one") }
+        return storage.requiredText("folder", example: "../.troupe/recordings").map { ($0, shared, bucket) }
+    }
+
+    private mutating func bucket(_ tree: YAMLTree) -> Topology.Bucket? {
+        guard var s3 = TopologyFields(tree, what: "`s3`", keys: TopologyKeys.s3, mistakes: &mistakes) else { return nil }
+        defer { mistakes += s3.mistakes }
+        let endpoint = s3.requiredText("endpoint", example: "https://s3.eu-central-1.amazonaws.com")
+        if let endpoint, !isOrigin(endpoint) { s3.note(s3.position(of: "endpoint"), "`\(endpoint)` is no address of an S3 server; write scheme, host and port only, for instance `https://s3.eu-central-1.amazonaws.com`") }
+        let name = s3.requiredText("bucket", example: "recordings")
+        if let name, !isBucket(name) { s3.note(s3.position(of: "bucket"), "`\(name)` cannot name a bucket; use 3 to 63 small letters, digits, `-` and `.`") }
+        let region = s3.text("region") ?? Topology.Bucket.defaultRegion
+        if !region.utf8.allSatisfy({ isAlphanumeric($0) || $0 == UInt8(ascii: "-") }) { s3.note(s3.position(of: "region"), "`\(region)` is no region; write for instance `eu-central-1`") }
+        let prefix = s3.text("prefix")
+        if let prefix, !isPrefix(prefix) { s3.note(s3.position(of: "prefix"), "`\(prefix)` cannot stand in front of keys; write words joined by `/`, for instance `troupe/recordings`") }
+        let access = keyFile("access_key_file", &s3), secret = keyFile("secret_key_file", &s3)
+        let authorities = s3.text("ca_file"), isPathStyle = s3.truth("path_style") ?? false
+        guard let endpoint, let name, let access, let secret else { return nil }
+        return Topology.Bucket(
+            endpoint: endpoint, name: name, region: region, prefix: prefix, accessKeyFile: access, secretKeyFile: secret, caFile: authorities.map(resolved), isPathStyle: isPathStyle)
+    }
+    /// A key itself is long and has no folder: it is refused without being repeated.
+    private func keyFile(_ key: String, _ fields: inout TopologyFields) -> String? {
+        guard let file = fields.requiredText(key, example: "../secrets/\(key == "access_key_file" ? "s3.access" : "s3.secret")") else { return nil }
+        guard !file.hasPrefix("AKIA"), !(file.utf8.count == 40 && !file.contains(".") && !file.hasPrefix("/")) else {
+            fields.note(fields.position(of: key), "`\(key)` names a file, it is not the key itself; write the key into a file only its owner can read")
+            return nil
+        }
+        return resolved(file)
+    }
+    private func isPrefix(_ text: String) -> Bool {
+        text.split(separator: "/", omittingEmptySubsequences: false).allSatisfy { part in
+            !part.isEmpty && !part.hasPrefix(".") && part.utf8.count <= 200 && part.utf8.allSatisfy { isAlphanumeric($0) || "_.-=".utf8.contains($0) }
+        }
+    }
+    private func isBucket(_ name: String) -> Bool {
+        guard (3...63).contains(name.utf8.count), name.lowercased() == name, let first = name.utf8.first, let last = name.utf8.last else { return false }
+        return isAlphanumeric(first) && isAlphanumeric(last) && name.utf8.allSatisfy { isAlphanumeric($0) || "-.".utf8.contains($0) }
     }
 
     private mutating func tls(_ fields: inout TopologyFields) -> Topology.TLS {

@@ -1,4 +1,4 @@
-// Where recordings end up: objects under keys, in a local folder (an S3 bucket comes behind the same protocol).
+// Where recordings end up: objects under keys, in a local folder or an S3 bucket. Decision: docs/decisions/0033-object-storage.md
 package import Primitives
 
 /// An object's name: `rooms/{room_id}/{recording_id}/tracks/…`, the same layout in every store.
@@ -48,12 +48,20 @@ package enum ObjectStorageError: Error, Sendable, Equatable {
     case badRange(size: Int64)
     /// Full, read-only, unreachable: what the system said. Retry later.
     case away(String)
+    /// Wrong keys, no such bucket, too large: the same again fails again. Says what to do.
+    case refused(String)
 }
 
-/// Puts, reads, lists and deletes objects. Calls block on the disk: never call it on a loop that carries media.
+/// Puts, reads, lists and deletes objects. Calls block on the disk or the network, in bounded time: they belong on threads of their own,
+/// never on a loop.
 package protocol ObjectStore: Sendable {
     /// Makes the whole object visible at once, replacing what was there; durable when it returns.
     func put(_ key: ObjectKey, bytes: [UInt8]) throws(ObjectStorageError)
+    /// The same with a file's content, of any size; the file stays, and must not change meanwhile.
+    func put(_ key: ObjectKey, file path: String) throws(ObjectStorageError)
+    /// Writes an object of any size into a file that appears whole, replacing what was there.
+    @discardableResult
+    func get(_ key: ObjectKey, to path: String) throws(ObjectStorageError) -> ObjectInfo
     /// The bytes of `range`, clamped to the object's end.
     func read(_ key: ObjectKey, range: Range<Int64>) throws(ObjectStorageError) -> [UInt8]
     func info(_ key: ObjectKey) throws(ObjectStorageError) -> ObjectInfo

@@ -14,7 +14,7 @@ let importTable: [String: Set<String>] = [
     "Cluster": ["EventLoop", "Primitives", "COpenSSL", "CShims"],
     "Contracts": ["Cluster", "Primitives"],
     "Store": ["Cluster", "Contracts", "EventLoop", "Primitives", "CSQLite", "CPostgres", "CShims"],
-    "ObjectStorage": ["EventLoop", "Primitives", "CShims"],
+    "ObjectStorage": ["Primitives", "CCurl", "COpenSSL"],
     "Conference": ["Contracts", "Cluster", "Transport", "Forwarding", "WebRTC", "RTP", "Capture", "Store", "ObjectStorage", "EventLoop", "Primitives", "CShims"],
     "Gateway": ["Conference", "Contracts", "EventLoop", "Primitives", "CWebSockets", "COpenSSL", "CShims", "CLibuv"],
     "Rendering": ["Composition", "Capture", "RTP", "Primitives", "CFFmpeg", "CShims"],

@@ -26,6 +26,7 @@ private func sample(node: String = "", root: String = "", replacing old: String?
     precondition(text.contains(old), "the sample has no `\(old)`")
     return text.split(separator: old, maxSplits: 1, omittingEmptySubsequences: false).joined(separator: new)
 }
+private func withBucket(_ bucket: String) -> String { sample(replacing: "{folder: recordings}", with: "{folder: f, s3: \(bucket)}") }
 private func parse(_ text: String) throws -> Topology { try Topology.parse(Array(text.utf8), file: "t.yaml", folder: "conf") }
 private func complaint(_ text: String) -> String {
     do { return "accepted: \(try parse(text))" } catch { return "\(error)" }
@@ -90,6 +91,7 @@ private func complaint(_ text: String) -> String {
         #expect(keys(tree, "properties", "store", "properties") == TopologyKeys.store)
         #expect(keys(tree, "properties", "store", "properties", "postgres", "properties") == TopologyKeys.postgres)
         #expect(keys(tree, "properties", "storage", "properties") == TopologyKeys.storage)
+        #expect(keys(tree, "properties", "storage", "properties", "s3", "properties") == TopologyKeys.s3)
         #expect(keys(tree, "properties", "turn", "items", "properties") == TopologyKeys.turn)
     }
 
@@ -149,8 +151,14 @@ private func complaint(_ text: String) -> String {
         (sample(replacing: "{sqlite: data/troupe.db}", with: "{postgres: {url: x}}"), "t.yaml:8:19: `postgres` needs `url_file`; write for instance `url_file: ../.troupe/postgres.url`\nt.yaml:8:20: `url` is not a key of `postgres`; its keys are `url_file`"),
         (sample(replacing: "{sqlite: data/troupe.db}", with: "{postgres: {url_file: \"postgresql://a:b@c/d\"}}"), "t.yaml:8:30: `url_file` names a file, it is not the URL itself; write the URL into a file only its owner can read"),
         (sample(replacing: "{sqlite: data/troupe.db}", with: "{sqlite: t.db, postgres: {url_file: x}}"), "t.yaml:8:17: `store` is `sqlite` or `postgres`, not both; remove one"),
-        (sample(replacing: "{folder: recordings}", with: "{s3: x}"), "t.yaml:9:11: this release has no S3 storage; write `folder: DIRECTORY`"),
-        (sample(replacing: "{folder: recordings}", with: "recordings"), "t.yaml:9:10: `storage` must be a mapping with the keys `folder`, `shared`, not `recordings`"),
+        (sample(replacing: "{folder: recordings}", with: "{folder: f, s3: x}"), "t.yaml:9:26: `s3` must be a mapping with the keys `endpoint`, `bucket`, `region`, `prefix`, `access_key_file`, `secret_key_file`, `ca_file`, `path_style`, not `x`"),
+        (sample(replacing: "{folder: recordings}", with: "recordings"), "t.yaml:9:10: `storage` must be a mapping with the keys `folder`, `shared`, `s3`, not `recordings`"),
+        (withBucket("{bucket: recs, access_key_file: a, secret_key_file: s}"), "t.yaml:9:26: `s3` needs `endpoint`; write for instance `endpoint: https://s3.eu-central-1.amazonaws.com`"),
+        (withBucket("{endpoint: s3.example.org, bucket: Recs, access_key_file: a, secret_key_file: s}"), "t.yaml:9:37: `s3.example.org` is no address of an S3 server; write scheme, host and port only, for instance `https://s3.eu-central-1.amazonaws.com`\nt.yaml:9:61: `Recs` cannot name a bucket; use 3 to 63 small letters, digits, `-` and `.`"),
+        (withBucket("{endpoint: \"https://x\", bucket: recs, access_key_file: AKIAIOSFODNN7EXAMPLE, secret_key_file: wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY}"), "t.yaml:9:81: `access_key_file` names a file, it is not the key itself; write the key into a file only its owner can read\nt.yaml:9:120: `secret_key_file` names a file, it is not the key itself; write the key into a file only its owner can read"),
+        (withBucket("{endpoint: \"https://x\", bucket: recs, prefix: ../x, region: \"a b\", access_key_file: a, secret_key_file: s}"), "t.yaml:9:72: `../x` cannot stand in front of keys; write words joined by `/`, for instance `troupe/recordings`\nt.yaml:9:86: `a b` is no region; write for instance `eu-central-1`"),
+        (sample(replacing: "{folder: recordings}", with: "{folder: f, shared: true, s3: {endpoint: \"https://x\", bucket: recs, access_key_file: a, secret_key_file: s}}"), "t.yaml:9:30: `shared` says that `folder` is the storage of all nodes, and so is `s3`; remove one"),
+        (sample(replacing: "{folder: recordings}", with: "{s3: {endpoint: \"https://x\", bucket: recs, access_key_file: a, secret_key_file: s}}"), "t.yaml:9:10: `storage` needs `folder`; write for instance `folder: ../.troupe/recordings`"),
         ("nodes: []\nstore: {sqlite: s}\nstorage: {folder: f}\nca_dir: c\nkeys_file: k\n", "t.yaml:1:8: `nodes` has 0 entries; a cluster has 1 to 64 nodes"),
         ("", "t.yaml:1:1: a topology must be a mapping with the keys `nodes`, `store`, `storage`, `public_url`, `origins`, `tls`, `ca_dir`, `keys_file`, `turn`, `studio_dir`, `drain_seconds`, not nothing"),
         ("- a\n", "t.yaml:1:1: a topology must be a mapping with the keys `nodes`, `store`, `storage`, `public_url`, `origins`, `tls`, `ca_dir`, `keys_file`, `turn`, `studio_dir`, `drain_seconds`, not a list"),
@@ -172,7 +180,7 @@ private func complaint(_ text: String) -> String {
         let second = "  - {name: node-2, host: 192.0.2.2, cluster_port: 7101, http_port: 8441, media_ports: [40101]}"
         #expect(complaint(sample(node: second)) == """
             t.yaml:8:8: an SQLite store serves the nodes of one machine, and `node-2` is on another host (192.0.2.2); write `postgres: {url_file: FILE}` or give all nodes one host
-            t.yaml:9:10: nodes on several hosts need one folder for recordings; put it on a file system all of them mount and write `shared: true`
+            t.yaml:9:10: nodes on several hosts need one storage for recordings; put the folder on a file system all of them mount and write `shared: true`, or write `s3: {…}` beside it
             """)
     }
 
@@ -183,6 +191,19 @@ private func complaint(_ text: String) -> String {
             return line.hasPrefix("storage:") ? "storage: {folder: /srv/rec, shared: true}" : String(line)
         }.joined(separator: "\n"))
         #expect(topology.store == .postgres(urlFile: "conf/secrets/postgres.url") && topology.nodes.count == 2)
+    }
+
+    @Test func aBucketIsStorageForAllHosts() throws {
+        let second = "  - {name: node-2, host: 192.0.2.2, cluster_port: 7101, http_port: 8441, media_ports: [40101]}"
+        let topology = try parse(sample(node: second).split(separator: "\n", omittingEmptySubsequences: false).map { line in
+            if line.hasPrefix("store:") { return "store: {postgres: {url_file: secrets/postgres.url}}" }
+            guard line.hasPrefix("storage:") else { return String(line) }
+            return #"storage: {folder: spool, s3: {endpoint: "http://[::1]:9000", bucket: recs.a, region: eu-1, prefix: a/b, access_key_file: a, secret_key_file: /s, ca_file: ca.pem, path_style: true}}"#
+        }.joined(separator: "\n"))
+        #expect(topology.storageFolder == "conf/spool" && !topology.storageIsShared)
+        let bucket = try #require(topology.storageBucket)
+        #expect(bucket.endpoint == "http://[::1]:9000" && bucket.name == "recs.a" && bucket.region == "eu-1" && bucket.prefix == "a/b" && bucket.isPathStyle)
+        #expect(bucket.accessKeyFile == "conf/a" && bucket.secretKeyFile == "/s" && bucket.caFile == "conf/ca.pem")
     }
 
     @Test func plainHTTPIsForLoopbackOnly() throws {

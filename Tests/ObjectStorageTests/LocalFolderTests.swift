@@ -1,5 +1,5 @@
 import Glibc
-import ObjectStorage
+@testable import ObjectStorage
 import Primitives
 import Testing
 
@@ -44,6 +44,18 @@ import Testing
         #expect(try store.read(key("rooms/a/r/one.webm"), range: 99_998..<Int64.max) == Array(bytes[99_998...]))
         try store.put(key("rooms/a/r/one.webm"), bytes: [1])
         #expect(try store.read(key("rooms/a/r/one.webm"), range: 0..<10) == [1], "a second put replaces the object")
+    }
+
+    @Test func filesGoInAndOutWhole() throws {
+        let size = 2 * LocalFolder.Limits.copiedBytes + 7, file = TemporaryFile(size: size), back = TemporaryFile(size: 9)
+        try store.put(key("rooms/a/big"), file: file.path)
+        let info = try store.get(key("rooms/a/big"), to: back.path)
+        #expect(info.size == size)
+        #expect(TemporaryFile.content(back.path) == TemporaryFile.bytes(size))
+        #expect(throws: ObjectStorageError.notFound) { try store.get(key("rooms/none"), to: back.path) }
+        #expect(throws: ObjectStorageError.refused("/tmp/not/there is not there")) { try store.put(key("rooms/x"), file: "/tmp/not/there") }
+        #expect(throws: ObjectStorageError.away("cannot write /tmp/not/there/x: its folder is not there")) { try store.get(key("rooms/a/big"), to: "/tmp/not/there/x") }
+        #expect(TemporaryFile.content(back.path).count == size, "what was there stays until the new one is whole")
     }
 
     @Test func rangesOutsideTheObjectAreRefused() throws {

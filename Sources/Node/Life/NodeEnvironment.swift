@@ -18,6 +18,8 @@ package struct NodeEnvironment: Sendable {
     package let control: UVLoop
     package let store: SQLStore
     package let objects: LocalFolder
+    /// Where recordings are kept for all nodes; nil where the folder is that place.
+    package let bucket: S3Bucket?
     package let random: any RandomSource
     package let log: Log
     package let startedAt: WallTime
@@ -44,18 +46,11 @@ package struct NodeEnvironment: Sendable {
         let environment = NodeEnvironment(
             topology: topology, node: node, keys: try KeysFile.load(path: topology.keysFile),
             certificates: try ClusterKeys.certificates(of: node.name, in: topology), certificatePaths: CertificatePaths(folder: topology.caFolder),
-            control: try UVLoop(name: "control"), store: try StoreOpening.open(topology.store), objects: try openStorage(topology.storageFolder),
-            random: SystemRandom(), log: log, startedAt: wall)
+            control: try UVLoop(name: "control"), store: try StoreOpening.open(topology.store), objects: try StorageOpening.folder(topology.storageFolder),
+            bucket: try topology.storageBucket.map { bucket throws(FileError) in try StorageOpening.bucket(bucket, random: SystemRandom()) }, random: SystemRandom(), log: log, startedAt: wall)
         if let files = environment.httpsFiles {
             for path in [files.certificate, files.key] where try PrivateFile.read(path) == nil { throw FileError("\(path), the certificate for HTTPS, is not there; name another under `tls` or run `troupe keys`") }
         }
         return environment
-    }
-
-    private static func openStorage(_ folder: String) throws(FileError) -> LocalFolder {
-        do throws(ObjectStorageError) { return try LocalFolder(path: folder) } catch {
-            if case .away(let text) = error { throw FileError("the storage folder cannot be used: \(text)") }
-            throw FileError("the storage folder \(folder) cannot be used: a part of it is not a folder")
-        }
     }
 }

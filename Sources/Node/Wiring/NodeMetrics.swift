@@ -4,6 +4,7 @@ internal import Conference
 internal import Configuration
 internal import EventLoop
 internal import Gateway
+internal import ObjectStorage
 internal import Primitives
 internal import Transport
 
@@ -57,6 +58,7 @@ final class NodeMetrics: @unchecked Sendable {
         text.add("troupe_rooms", .gauge, "Rooms with a Router on this node.", Double(edge.roomCount))
         text.add("troupe_members", .gauge, "Nodes this node sees up, itself among them.", Double(system.members().count))
         await addLinks(to: &text)
+        addBucket(to: &text)
         var counters: [(loop: String, TransportCounters)] = []
         for (index, loop) in media.enumerated() { counters.append((String(index), await loop.snapshot())) }
         func add(_ name: String, _ help: String, _ value: (TransportCounters) -> UInt64) {
@@ -93,6 +95,15 @@ final class NodeMetrics: @unchecked Sendable {
         text.add("troupe_room_events_lost_entries_total", .counter, "events_lost entries for what earlier epochs or the store have lost.", Double(logs.losses))
         text.add("troupe_room_event_batches_total", .counter, "Batches of room events given to the store.", Double(logs.batches))
         text.add("troupe_room_event_batches_failed_total", .counter, "Those it did not take.", Double(logs.failures))
+    }
+    private func addBucket(to text: inout MetricsText) {
+        guard let counts = environment.bucket?.counts else { return }
+        text.add("troupe_bucket_requests_total", .counter, "Requests to the S3 server, repeated ones included.", Double(counts.requests))
+        text.add("troupe_bucket_retries_total", .counter, "Those that were sent again.", Double(counts.retries))
+        text.add("troupe_bucket_failures_total", .counter, "Calls that failed after all.", Double(counts.failures))
+        text.add("troupe_bucket_sent_bytes_total", .counter, "Bytes of bodies sent to the S3 server.", Double(counts.bytesSent))
+        text.add("troupe_bucket_received_bytes_total", .counter, "Bytes of bodies that came from it.", Double(counts.bytesReceived))
+        text.add("troupe_bucket_aborted_uploads_total", .counter, "Uploads in parts that were begun and given up.", Double(counts.abortedUploads))
     }
     private func addHandover(to text: inout MetricsText) async {
         var switches: [(loop: String, SourceSwitches)] = []

@@ -1,0 +1,20 @@
+# The quick S3 server: `rclone serve s3` over a folder, whose sub-folders are the buckets. Read by words.sh.
+data=$dir/data
+
+# What `fill` starts it on: a file system of 24 MiB that only the server sees.
+launch='mount -t tmpfs -o size=24m tmpfs "$2" && mkdir "$2/recordings" && exec "$1" serve s3 --addr "127.0.0.1:$3" --auth-key "$4,$5" "$2"'
+
+prepare() { mkdir -p "$data/recordings"; }
+start() {
+    RCLONE_CONFIG=/dev/null "$venv/bin/rclone" serve s3 --addr "127.0.0.1:$port" --auth-key "$access,$secret" "$data" >"$dir/log" 2>&1 </dev/null &
+    pids=$!
+    answers
+}
+small() {
+    shut
+    local spaces=--mount
+    [ "$(id -u)" = 0 ] || spaces="--mount --map-root-user"
+    RCLONE_CONFIG=/dev/null unshare $spaces sh -c "$launch" sh "$venv/bin/rclone" "$data" "$port" "$access" "$secret" >"$dir/log" 2>&1 </dev/null &
+    pids=$!
+    answers
+}
