@@ -100,10 +100,15 @@ window.add = async (base, peer, index, native) => {
 // Seeks everyone at once; answers with the second each picture shows (by its luma) and the time it says it is of.
 window.seekAll = async (time) => Promise.all(window.players.map(async (video) => {
   const seeked = new Promise((done) => video.addEventListener("seeked", done, { once: true }));
-  const shown = new Promise((done) => video.requestVideoFrameCallback((_, frame) => done(frame.mediaTime)));
+  // A picture from before the seek may still be on its way: the last one within a second counts.
+  let mediaTime = -1;
+  const shown = new Promise((done) => {
+    const watch = (_, frame) => { mediaTime = frame.mediaTime; if (Math.abs(mediaTime - time) <= 0.1) done(); else video.requestVideoFrameCallback(watch); };
+    video.requestVideoFrameCallback(watch);
+  });
   video.currentTime = time;
   await seeked;
-  const mediaTime = await shown;
+  await Promise.race([shown, new Promise((done) => setTimeout(done, 1000))]);
   const canvas = new OffscreenCanvas(16, 16).getContext("2d");
   canvas.drawImage(video, video.videoWidth / 2 - 40, video.videoHeight / 2 - 40, 80, 80, 0, 0, 16, 16);
   const grey = canvas.getImageData(8, 8, 1, 1).data[0];

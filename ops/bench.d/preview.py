@@ -55,7 +55,7 @@ def reference(folder):
         out.mkdir(exist_ok=True)
         cpu += cpu_of(["ffmpeg", "-v", "error", "-y", "-threads", "1", "-i", home / "cam.webm", "-i", home / "mic.webm", "-filter_threads", "1",
                        "-vf", f"fps={FPS},scale=640:360:flags=fast_bilinear", "-c:v", "libx264", "-threads", "1", "-preset", "superfast", "-crf", "27", "-maxrate", "800k", "-bufsize", "800k",
-                       "-x264-params", f"scenecut=0:bframes=0:rc-lookahead=0:sync-lookahead=0:mbtree=0:keyint={2 * FPS}:min-keyint={2 * FPS}", "-c:a", "aac", "-aac_coder", "fast", "-ac", "1", "-b:a", "64k",
+                       "-x264-params", f"force-cfr=1:weightp=0:scenecut=0:bframes=0:rc-lookahead=0:sync-lookahead=0:mbtree=0:keyint={2 * FPS}:min-keyint={2 * FPS}", "-c:a", "aac", "-aac_coder", "fast", "-ac", "1", "-b:a", "64k",
                        "-f", "hls", "-hls_time", "2", "-hls_segment_type", "fmp4", "-hls_playlist_type", "vod", out / "av.m3u8"])[0]
     return cpu
 
