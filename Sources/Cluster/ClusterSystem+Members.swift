@@ -55,7 +55,11 @@ extension ClusterSystem {
 
     /// Lets any thread see what the core knows now.
     func publish(_ core: Membership, always: Bool = false) {
-        shared.withLock { if always || $0.view!.changes != core.changes { $0.view = core } }
+        shared.withLock {
+            guard always || $0.view!.changes != core.changes else { return }
+            $0.view = core
+            $0.viewNumber += 1
+        }
     }
     func tell(_ event: MemberEvent) {
         for observer in shared.withLock({ $0.memberObservers }) { observer(event) }

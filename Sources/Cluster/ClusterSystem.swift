@@ -55,6 +55,8 @@ package final class ClusterSystem: DistributedActorSystem, @unchecked Sendable {
         var phase = Phase.fresh
         /// Set as soon as the system is made.
         var view: Membership?
+        /// Grows with each view: what was derived from an older one is out of date.
+        var viewNumber: UInt64 = 0
         var counters = ClusterCounters()
         var memberObservers: [@Sendable (MemberEvent) -> Void] = []
         var noticeObservers: [@Sendable (ClusterNotice) -> Void] = []

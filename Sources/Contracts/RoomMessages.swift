@@ -43,9 +43,28 @@ package struct RoomAttachment: Codable, Sendable {
     package var known: RoomSnapshot?
     /// Set where a client comes back to continue an attachment at an edge that knows nothing of it.
     package var resume: ResumeClaim?
-    package init(participant: ParticipantInfo, edge: ActorAddress, number: UInt64, publications: [Publication], known: RoomSnapshot?, resume: ResumeClaim? = nil) {
-        self.participant = participant; self.edge = edge; self.number = number; self.publications = publications; self.known = known; self.resume = resume
+    /// The client's try that brought it to this edge; nil where it joins anew, and from edges of releases that do not say.
+    package var origin: ClientTry?
+    package init(
+        participant: ParticipantInfo, edge: ActorAddress, number: UInt64, publications: [Publication], known: RoomSnapshot?, resume: ResumeClaim? = nil, origin: ClientTry? = nil
+    ) {
+        self.participant = participant; self.edge = edge; self.number = number; self.publications = publications; self.known = known; self.resume = resume; self.origin = origin
     }
+}
+
+/// Which of a client's connections one is: the greater of two was begun later, whoever is heard of first. The attachment its token
+/// is of, by the room's epoch and number, and how often the client had tried with that; a token is of an attachment granted to a
+/// connection before, so each connection that stood is greater than all before it.
+package struct ClientTry: Codable, Comparable, Hashable, Sendable {
+    package var epoch: Epoch
+    package var number: UInt64
+    package var attempt: UInt32
+    package init(epoch: Epoch, number: UInt64, attempt: UInt32) { self.epoch = epoch; self.number = number; self.attempt = attempt }
+    /// Nothing is known of it.
+    package static let unknown = ClientTry(epoch: .none, number: 0, attempt: 0)
+    /// A client that joined anew and was granted `number`: later than all tries with tokens of before.
+    package static func join(in epoch: Epoch, granted number: UInt64) -> ClientTry { ClientTry(epoch: epoch, number: max(number, 1) - 1, attempt: .max) }
+    package static func < (a: ClientTry, b: ClientTry) -> Bool { (a.epoch, a.number, a.attempt) < (b.epoch, b.number, b.attempt) }
 }
 
 /// What a returning client says about the attachment it continues; all but `lastSeen`, `attempt` and `isMove` are vouched for by its token.

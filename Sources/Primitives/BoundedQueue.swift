@@ -7,24 +7,33 @@ package struct BoundedQueue<Element> {
     private var head = 0
     package private(set) var count = 0
 
-    package init(capacity: Int) {
-        precondition(capacity > 0)
+    /// - Parameter first: elements there is room for at once; more is made when it is needed, up to `capacity`. nil: room for all
+    ///   of them, so that `push` never allocates.
+    package init(capacity: Int, growingFrom first: Int? = nil) {
+        precondition(capacity > 0 && first ?? 1 > 0)
         self.capacity = capacity
-        storage = Array(repeating: nil, count: capacity)
+        storage = Array(repeating: nil, count: min(first ?? capacity, capacity))
     }
     package var isEmpty: Bool { count == 0 }
     package var isFull: Bool { count == capacity }
     /// - Returns: false when full; the element was not taken.
     package mutating func push(_ element: Element) -> Bool {
         guard count < capacity else { return false }
-        storage[(head + count) % capacity] = element
+        if count == storage.count { grow() }
+        storage[(head + count) % storage.count] = element
         count += 1
         return true
     }
     package mutating func pop() -> Element? {
         guard count > 0 else { return nil }
-        defer { head = (head + 1) % capacity; count -= 1 }
+        defer { head = (head + 1) % storage.count; count -= 1 }
         return storage[head].take()
+    }
+    /// To twice the room; the oldest element comes first again.
+    private mutating func grow() {
+        let more = min(storage.count, capacity - storage.count)
+        storage = Array(storage[head...]) + storage[..<head] + Array(repeating: nil, count: more)
+        head = 0
     }
     package var first: Element? { count == 0 ? nil : storage[head] }
 }

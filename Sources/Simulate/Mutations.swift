@@ -72,8 +72,11 @@ struct Mutations {
             switch protection {
             case .epochCheck: plan.kinds = [.pause, .isolate, .kill, .severed]
             case .eventDedup: plan.kinds = [.reset, .asymmetric, .flap, .loss]
-            case .resumeDedup: plan.kinds = [.delay, .isolate, .loss, .reset]
-            default: plan.kinds = [.isolate, .flap, .delay, .reset, .drain]
+            // Two tries of one client wait at two edges for a claim that takes its time.
+            case .resumeDedup: plan.kinds = [.kill, .storeSlow]
+            // A client that has moved says goodbye at its old edge before that edge has heard of the move.
+            case .attachmentCheck: plan.kinds = [.drain, .delay]
+            default: plan.kinds = []
             }
         }
         return plan

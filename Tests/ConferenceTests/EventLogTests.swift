@@ -187,13 +187,45 @@ private extension EventLog {
         for order in [[1, 2], [2, 1]] as [[UInt64]] {
             var log = log(epoch: 3, stored: 5)
             for epoch in order { log.recover(epoch: Epoch(epoch), highest: epoch == 1 ? 7 : 6, copies: epoch == 1 ? old(6...7) : newer, at: wall) }
-            #expect(log.unwritten == newer && log.say().sequence == 8, "of 7 nobody of the later epoch knows")
+            #expect(log.unwritten == newer && log.say().sequence == 9, "what the later epoch had not is entered before the next")
+            #expect(log.unwritten.map(\.sequence) == [6, 7, 8, 9] && log.unwritten[1...2].map(\.payload) == old(6...7).map(\.payload) && log.counters.losses == 0)
         }
         var late = log(epoch: 3, stored: 5)
         late.recover(epoch: Epoch(1), highest: 7, copies: old(6...7), at: wall)
         late.say()
         late.recover(epoch: Epoch(2), highest: 6, copies: newer, at: wall)
         #expect(late.unwritten.last == LoggedEvent(sequence: late.sequence, epoch: Epoch(3), at: wall, type: "chat", payload: "{}"))
+    }
+
+    /// Epoch 1 numbered 6 and 7 after epoch 2 had opened the log; the edge that has them was cut off until epoch 3.
+    @Test func whatAnEdgeHasFromBeforeTheLastEpochIsEnteredOnce() {
+        for isLate in [false, true] {
+            var second = log(epoch: 2, stored: 5)
+            second.say()
+            second.appended(through: second.take()!.through)
+            var third = EventLog(room: "room-a", epoch: Epoch(3), stored: 6, lineage: second.lineage)
+            if isLate { third.say() }
+            for _ in 0..<2 { third.recover(epoch: Epoch(1), highest: 7, copies: old(6...7), at: wall) }
+            third.recover(epoch: Epoch(2), highest: 6, copies: [], at: wall)
+            third.say()
+            #expect(third.sequence == (isLate ? 10 : 9) && third.counters.recovered == 2 && third.counters.losses == 0)
+            #expect(third.unwritten.map(\.payload).filter { $0 == "{}" }.count == 2)
+            var fourth = EventLog(room: "room-a", epoch: Epoch(4), stored: third.sequence, lineage: third.lineage)
+            fourth.recover(epoch: Epoch(1), highest: 7, copies: old(6...7), at: wall)
+            fourth.say()
+            #expect(fourth.counters.recovered == 0 && fourth.unwritten.count == 1, "the epoch before has entered them")
+        }
+    }
+    @Test func aLineageFindsWhatTheNextEpochFound() {
+        var lineage = EventLineage()
+        for (epoch, number) in [(1, 0), (4, 20), (2, 9)] as [(UInt64, UInt64)] { lineage.opened(Epoch(epoch), at: number) }
+        #expect(lineage.accounted(Epoch(1)) == 9 && lineage.accounted(Epoch(2)) == 20 && lineage.accounted(Epoch(3)) == 20 && lineage.accounted(Epoch(4)) == 0)
+        lineage.entered(Epoch(1), through: 12)
+        lineage.entered(Epoch(1), through: 11)
+        #expect(lineage.accounted(Epoch(1)) == 12 && lineage.found(after: Epoch(1)) == 9)
+        #expect(lineage.hasEpoch(between: Epoch(1), and: Epoch(4)) && !lineage.hasEpoch(between: Epoch(2), and: Epoch(4)))
+        for epoch in 5..<200 { lineage.opened(Epoch(UInt64(epoch)), at: UInt64(epoch) * 10) }
+        #expect(lineage.accounted(Epoch(1)) == 199 * 10 - 630, "its marks are gone: the oldest opening left counts")
     }
 
     @Test func aRoomNobodyReportsOnGoesOnFromTheStore() {

@@ -70,6 +70,43 @@ import Testing
         #expect { try core.attach(back("ada", number: ada, attempt: 9, edge: "e9"), now: start, wall: Self.wall) } throws: { ($0 as? ServiceError)?.code == "attachment_superseded" }
     }
 
+    /// The answer to the first try was lost, so the client tried elsewhere; the first edge, not told yet, finds itself unknown and attaches again.
+    @Test func anEdgeThatWasLeftTakesNobodysPlace() throws {
+        var (core, ada, _) = try room()
+        let first = try core.attach(back("ada", number: ada, attempt: 1, edge: "e1"), now: start, wall: Self.wall).grant.snapshot
+        let second = try core.attach(back("ada", number: ada, attempt: 2, edge: "e2"), now: start, wall: Self.wall).grant.snapshot
+        let again = base.attachment("ada", number: first.attachment, edge: "e1", node: "n3", known: first, origin: ClientTry(epoch: Epoch(1), number: ada, attempt: 1))
+        #expect(throws: RoomCore.superseded) { try core.attach(again, now: start, wall: Self.wall) }
+        let stands = core.touch("ada", attachment: second.attachment, now: start)
+        #expect(stands)
+        // A Room without memory hears of the edge that was left first, and of it again once it knows better.
+        var new = base.room(epoch: 2)
+        _ = try new.attach(again, now: start, wall: Self.wall)
+        let last = base.attachment("ada", number: second.attachment, edge: "e2", node: "n3", known: second, origin: ClientTry(epoch: Epoch(1), number: ada, attempt: 2))
+        #expect(try new.attach(last, now: start, wall: Self.wall).replaced?.edge == RoomCoreTests.edge("e1"))
+        #expect(throws: RoomCore.superseded) { try new.attach(again, now: start, wall: Self.wall) }
+    }
+    /// Its edge attached again, and so has a later number than the token its client still has.
+    @Test func whatAnEdgeDoesMakesNoTryOfItsClientLate() throws {
+        var (core, ada, known) = try room()
+        let again = try core.attach(base.attachment("ada", number: ada, known: known, origin: .join(in: Epoch(1), granted: ada)), now: start, wall: Self.wall)
+        #expect(again.grant.snapshot.attachment > ada)
+        #expect(try core.attach(back("ada", number: ada, edge: "e3"), now: start, wall: Self.wall).replaced?.edge == RoomCoreTests.edge("e-ada"))
+    }
+    /// A client that lost patience with its token joined anew; its last try with the token arrives after that.
+    @Test func aTryOfBeforeAJoinIsLate() throws {
+        var (core, ada, _) = try room()
+        let joined = try core.attach(base.attachment("ada", edge: "e2"), now: start, wall: Self.wall).grant.snapshot
+        #expect(throws: RoomCore.superseded) { try core.attach(back("ada", number: ada, attempt: 12, edge: "e3"), now: start, wall: Self.wall) }
+        #expect(try core.attach(back("ada", number: joined.attachment, attempt: 1, edge: "e4"), now: start, wall: Self.wall).replaced?.edge == RoomCoreTests.edge("e2"))
+    }
+    /// It was overtaken and does not know: whoever knows of the later epoch is sent on.
+    @Test func aRoomOfThePastTakesNobodyWhoKnowsBetter() throws {
+        var (core, ada, _) = try room()
+        let ben = base.attachment("ben", number: 2, edge: "e5", known: base.room(epoch: 2).snapshot())
+        for attachment in [back("ada", number: ada, epoch: 2), ben] { #expect(throws: RoomCore.overtaken) { try core.attach(attachment, now: start, wall: Self.wall) } }
+    }
+
     @Test func whoLeftIsUnknown() throws {
         var (core, ada, _) = try room()
         _ = core.leave("ada", attachment: ada, reason: .left, now: start, wall: Self.wall)

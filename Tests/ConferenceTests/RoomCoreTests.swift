@@ -21,8 +21,12 @@ import Testing
         Publication(info: PublicationInfo(trackID: track, participantID: id, kind: .video, source: .camera, codec: "vp8", muted: muted), router: RouterAddress(actor: edge(router), node: "n1", incarnation: Incarnation(1), loop: 0), attachment: attachment)
     }
     func room(epoch: UInt64 = 1) -> RoomCore { RoomCore(record: Self.record, node: "n1", epoch: Epoch(epoch), now: start) }
-    func attachment(_ id: ParticipantID, number: UInt64 = 0, edge: String? = nil, role: ParticipantRole = .guest, node: NodeName = "n1", publications: [Publication] = [], known: RoomSnapshot? = nil) -> RoomAttachment {
-        RoomAttachment(participant: Self.info(id, role: role, node: node), edge: Self.edge(edge ?? "e-\(id)"), number: number, publications: publications, known: known)
+    func attachment(
+        _ id: ParticipantID, number: UInt64 = 0, edge: String? = nil, role: ParticipantRole = .guest, node: NodeName = "n1", publications: [Publication] = [], known: RoomSnapshot? = nil,
+        origin: ClientTry? = nil
+    ) -> RoomAttachment {
+        RoomAttachment(
+            participant: Self.info(id, role: role, node: node), edge: Self.edge(edge ?? "e-\(id)"), number: number, publications: publications, known: known, origin: origin)
     }
 
     @Test func eventsAreNumberedWithoutHoles() throws {

@@ -9,6 +9,8 @@ extension ClusterSystem {
     }
     /// Whether this life of the node is over for the others, and the next one has not begun.
     var isCondemned: Bool { membership.core.isCondemned }
+    /// Another one whenever `hosts` may answer something else.
+    var viewNumber: UInt64 { shared.withLock { $0.viewNumber } }
     /// The members virtual actors may be placed on, as placement sees them.
     func hosts() -> [PlacementHost] { members().map(PlacementHost.init) }
     /// Whether new virtual actors may be placed here.

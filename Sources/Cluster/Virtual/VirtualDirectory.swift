@@ -51,6 +51,9 @@ final class VirtualDirectory: @unchecked Sendable {
     /// Calls to actors of this node that wait until the node's claims are known to be its own.
     private var doubted: [(IncomingCall, VirtualIdentity)] = []
     private var locations: [VirtualIdentity: (node: NodeName, epoch: Epoch)] = [:]
+    /// Whom placement would have asked first, as of the members' view of this number.
+    private var firstHosts: [VirtualIdentity: NodeName] = [:]
+    private var firstHostsView: UInt64 = 0
     /// Calls of this node that wait for an owner to be judged, in their order.
     private var parked: [VirtualIdentity: [OutgoingCall]] = [:]
     var loop: any Loop { system.loop }
@@ -85,18 +88,28 @@ final class VirtualDirectory: @unchecked Sendable {
         if let known = locations[identity], known.node != system.node, system.links.link(to: known.node) != nil {
             return send(call, identity, to: known.node)
         }
-        let request = kind.request(identity.key, region: kind.prefersCallersRegion ? system.configuration.region : nil)
-        guard let host = nextHost(request, call) else {
+        guard let host = call.refusals.isEmpty ? firstHost(of: identity, kind) : nextHost(of: identity, kind, refusals: call.refusals.map(\.node)) else {
             if call.refusals.isEmpty { return system.router.refuse(call, .noHost) }
             return system.router.refuse(call, .full(call.refusals.map { "\($0.node): \($0.text)" }.joined(separator: "; ")))
         }
         send(call, identity, to: host)
     }
-    /// Who has not refused it yet: hosts that take work, then the others, which may know where it is or have it.
-    private func nextHost(_ request: PlacementRequest, _ call: OutgoingCall) -> NodeName? {
-        func next(_ hosts: [PlacementHost]) -> NodeName? {
-            Placement.order(request, among: hosts).first { name in !call.refusals.contains { $0.node == name } }
+    /// The same for every call until a member changes: ranking all members for each would be most of what a call costs.
+    private func firstHost(of identity: VirtualIdentity, _ kind: VirtualKind) -> NodeName? {
+        let number = system.viewNumber
+        if number != firstHostsView || firstHosts.count >= Limits.knownLocations {
+            firstHosts.removeAll(keepingCapacity: true)
+            firstHostsView = number
         }
+        if let known = firstHosts[identity] { return known }
+        let host = nextHost(of: identity, kind, refusals: [])
+        firstHosts[identity] = host
+        return host
+    }
+    /// Who has not refused it yet: hosts that take work, then the others, which may know where it is or have it.
+    private func nextHost(of identity: VirtualIdentity, _ kind: VirtualKind, refusals: [NodeName]) -> NodeName? {
+        let request = kind.request(identity.key, region: kind.prefersCallersRegion ? system.configuration.region : nil)
+        func next(_ hosts: [PlacementHost]) -> NodeName? { Placement.order(request, among: hosts).first { !refusals.contains($0) } }
         let hosts = system.hosts()
         return next(hosts) ?? next(hosts.map { host in
             var host = host

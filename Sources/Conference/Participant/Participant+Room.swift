@@ -11,12 +11,15 @@ extension Participant {
         let grant = try await room.attach(RoomAttachment(
             participant: info, edge: id, number: attachment,
             publications: published.values.sorted { $0.info.trackID < $1.info.trackID },
-            known: view.epoch == .none ? nil : view.asSnapshot, resume: resume))
+            known: view.epoch == .none ? nil : view.asSnapshot, resume: resume, origin: origin))
         // A Room that was overtaken without having noticed: what it says is of the past.
-        guard grant.snapshot.epoch >= view.epoch || !view.protections.contains(.epochCheck) else { throw ClusterError.notExecuted(.unsettled) }
+        guard grant.snapshot.epoch >= max(view.epoch, resume?.epoch ?? Epoch.none) || !view.protections.contains(.epochCheck) else { throw ClusterError.notExecuted(.unsettled) }
         let first = view.epoch == .none
         attachment = grant.snapshot.attachment
+        origin = origin ?? .join(in: grant.snapshot.epoch, granted: attachment)
         attached = true
+        // The Room has them in its memory only, and may be overtaken in its turn.
+        if !first, view.epoch < grant.snapshot.epoch { bringCopies() }
         let changes = view.replace(by: grant.snapshot, at: context.loop.wall)
         guard !first else { return grant }
         for (event, publication) in changes { await tell(event, publication) }
@@ -36,9 +39,11 @@ extension Participant {
                 context.log(.info, "room_reattached", ["room": roomID.rawValue, "epoch": "\(view.epoch.rawValue)", "host": view.node.rawValue])
                 return
             } catch let error as ServiceError where error.code == RoomCore.superseded.code {
+                context.log(.info, "attachment_superseded", ["room": roomID.rawValue, "name": info.name, "attachment": "\(attachment)"])
                 return superseded()
             } catch let error as ServiceError where error.kind != .unavailable {
-                return await finish(error.code == "room_ended" ? .ended : .replaced, tellRoom: false)
+                // Refused for what the room is now, not for another connection: the client may join again.
+                return await finish(error.code == "room_ended" ? .ended : .nodeLost, tellRoom: false)
             } catch {
                 try? await context.loop.sleep(for: pause)
                 pause = min(pause * 2, .seconds(1))
@@ -56,6 +61,7 @@ extension Participant {
                 try? await context.loop.sleep(for: .milliseconds(100))
             } catch let error as ServiceError where error.code == "unknown_participant" && context.loop.now < deadline && !finished {
                 await attachAgain()
+                guard attached else { throw error }
             } catch let error as ServiceError where error.code == RoomCore.superseded.code {
                 // The Room may have granted this edge a number whose answer was lost. Attaching again tells, and ends it where
                 // the client is elsewhere indeed.
@@ -77,7 +83,7 @@ extension Participant {
         let me = info.id, attachment = attachment
         tellLater(within: RoomCore.Limits.silence) { try await $0.leave(me, attachment: attachment, reason: reason) }
     }
-    /// Brings what this edge alone may know to the Room, wherever it is by then.
+    /// Brings what this edge alone may know to the Room, wherever it is by then, until that has put it into the store.
     func bringCopies() {
         let known = view.asSnapshot
         guard !known.unwritten.isEmpty else { return }
@@ -126,7 +132,10 @@ extension Participant {
             if let publication, owner != info.id { await follow(publication) }
         case .muted(let track, let owner, let muted):
             if owner == info.id { await applyMute(track, muted) }
-        case .participantJoined, .participantMoved, .participantLeft, .chat, .recording, .ended, .eventsLost: break
+        case .chat(let message):
+            // With it the client can show that its word was taken, should this node and the Room be gone before anyone else has it.
+            if message.from == info.id, features.contains(.resume) { send(.heartbeat(session)) }
+        case .participantJoined, .participantMoved, .participantLeft, .recording, .ended, .eventsLost: break
         }
     }
 }

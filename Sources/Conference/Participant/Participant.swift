@@ -53,6 +53,8 @@ package distributed actor Participant {
     /// The room as this edge last knew it; kept current by deliveries.
     var view: RoomView
     var attachment: UInt64 = 0
+    /// The client's try that brought it here; nil until a join is granted.
+    var origin: ClientTry?
     var attached = false
     var media: EdgeMedia?
     var declared: [String: DeclaredTrack] = [:]
@@ -62,7 +64,7 @@ package distributed actor Participant {
     var handover: Handover?
     private var isOpen = false
     private(set) var finished = false
-    private var work = BoundedQueue<Work>(capacity: Limits.work)
+    private var work = BoundedQueue<Work>(capacity: Limits.work, growingFrom: 4)
     private var pumping = false
 
     /// - Parameter resume: what a returning client presented; nil for one that joins.
@@ -76,6 +78,7 @@ package distributed actor Participant {
         self.info = info
         self.connection = connection
         attachment = resume?.session.attachment ?? 0
+        origin = resume.map { ClientTry(epoch: $0.session.epoch, number: $0.session.attachment, attempt: $0.attempt) }
         features = resume?.features ?? []
         lastHeard = context.loop.now
         lastTouch = context.loop.now
@@ -89,6 +92,9 @@ package distributed actor Participant {
 
     /// The Room's word; returns at once, order kept.
     package distributed func deliver(_ deliveries: [RoomDelivery]) { enqueue(.deliveries(deliveries)) }
+
+    /// The Room's question before a join takes another edge's place.
+    package distributed func hasClient() -> Bool { !finished && connection != nil }
 
     /// A client's message. A heartbeat asks whether this node lives and does not wait for a Room that is coming back.
     func receive(_ message: ClientMessage) {

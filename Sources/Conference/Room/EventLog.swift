@@ -84,14 +84,19 @@ package struct EventLog: Sendable {
     /// What it does not have yet, contiguous from there up to `sequence`.
     private var pending: [Pending] = []
     private var pendingBytes = 0
-    /// The store's last number when the log was opened.
-    private let opened: UInt64
-    /// The latest epoch an edge reported from.
-    private var lineage = Epoch.none
-    /// The highest number of earlier epochs that anyone knows of.
+    /// What is accounted for of earlier epochs.
+    package private(set) var lineage: EventLineage
+    /// The latest epoch an edge reported from, and the highest number of it that anyone knows of.
+    private var latest = Epoch.none
     private var reported: UInt64
-    /// Numbers of earlier epochs up to here are recovered or said to be lost.
-    private var inherited: UInt64
+    /// Reports of epochs before that one: entered under new numbers once there are some.
+    private var stranded: [Epoch: Report] = [:]
+    /// Something reported is not among its entries yet.
+    package var isHoldingReports: Bool { !stranded.isEmpty }
+    private struct Report {
+        var highest: UInt64 = 0
+        var copies: [UInt64: LoggedEvent] = [:]
+    }
     private var hasNumbered = false
     /// The last number that is not of this epoch alone: above it earlier epochs may have had other events.
     package private(set) var begins: UInt64
@@ -104,15 +109,16 @@ package struct EventLog: Sendable {
     /// - Parameters:
     ///   - epoch: of the claim the Room was made under.
     ///   - stored: the store's last number, as `EventStore.openLog` gave it under this epoch.
-    package init(room: RoomID, epoch: Epoch, stored: UInt64, limits: Limits = Limits()) {
+    ///   - lineage: as the epochs before left it.
+    package init(room: RoomID, epoch: Epoch, stored: UInt64, lineage: EventLineage = EventLineage(), limits: Limits = Limits()) {
         self.room = room
         self.epoch = epoch
         self.limits = limits
         sequence = stored
         persisted = stored
-        opened = stored
+        self.lineage = lineage
+        self.lineage.opened(epoch, at: stored)
         reported = stored
-        inherited = stored
         begins = .max
     }
 
@@ -120,43 +126,49 @@ package struct EventLog: Sendable {
 
     /// What one edge knew of this room.
     ///
-    /// Before the first new number, copies fill the log in order; those of a later epoch replace what edges left behind in an
-    /// earlier one reported. What an edge that comes later knows beyond what was recovered is entered at once: under new numbers, and
-    /// as a loss where it has no copies.
+    /// Before the first new number, copies of the latest epoch anyone reports from fill the log in order. What an edge knows of
+    /// another epoch beyond what the log accounts for, or reports later, is entered under new numbers, and as a loss where it has
+    /// no copies.
     /// - Parameters:
     ///   - known: the epoch of the Room the edge was attached to last; earlier than this one.
     ///   - highest: the last number it saw there.
     ///   - copies: entries it holds that the store may lack (`unwritten` of that Room).
     package mutating func recover(epoch known: Epoch, highest: UInt64, copies: [LoggedEvent], at: WallTime) {
         guard highest <= Limits.highestNumber, known < epoch else { return }
-        guard !hasNumbered else { return reportedLate(known, highest, copies, at) }
-        if known > lineage {
-            lineage = known
-            (pending, pendingBytes, sequence) = ([], 0, persisted)
+        let copies = copies.filter { $0.epoch <= known && $0.sequence <= highest && $0.sequence >= $0.first && $0.payload.utf8.count <= LoggedEvent.Limits.payloadBytes }
+        guard !hasNumbered else { return enter(known, highest, copies, at) }
+        guard known >= latest, !lineage.hasEpoch(between: known, and: epoch) else { return strand(known, highest, copies) }
+        if known > latest {
+            if latest > .none { strand(latest, reported, pending.map(\.event)) }
+            latest = known
+            (pending, pendingBytes, sequence, reported) = ([], 0, persisted, persisted)
         }
-        for copy in copies.sorted(by: { $0.sequence < $1.sequence }) where known == lineage {
-            let follows = copy.first == sequence + 1 && copy.sequence >= copy.first && copy.sequence <= highest
-            guard follows, copy.epoch <= known, copy.payload.utf8.count <= LoggedEvent.Limits.payloadBytes else { continue }
-            hold(Pending(event: copy))
-        }
+        for copy in copies.sorted(by: { $0.sequence < $1.sequence }) where copy.first == sequence + 1 { hold(Pending(event: copy)) }
         reported = max(reported, highest)
     }
+    private mutating func strand(_ known: Epoch, _ highest: UInt64, _ copies: [LoggedEvent]) {
+        let from = lineage.accounted(known)
+        guard highest > from else { return }
+        var report = stranded[known] ?? Report()
+        report.highest = max(report.highest, highest)
+        for copy in copies where copy.first > from && report.copies.count < limits.unwritten { report.copies[copy.sequence] = copy }
+        stranded[known] = report
+    }
 
-    private mutating func reportedLate(_ known: Epoch, _ highest: UInt64, _ copies: [LoggedEvent], _ at: WallTime) {
-        // What was recovered from an earlier epoch's edges is not what this one saw.
-        if known > lineage { (lineage, inherited) = (known, opened) }
-        guard highest > inherited else { return }
-        // Their numbers may have been given out anew: what an edge still has is entered under the next ones, the rest is lost.
-        var next = inherited + 1
-        for copy in copies.sorted(by: { $0.sequence < $1.sequence }) where copy.first >= next && copy.sequence >= copy.first && copy.sequence <= highest {
-            guard !copy.isLoss, copy.epoch <= known, copy.payload.utf8.count <= LoggedEvent.Limits.payloadBytes else { continue }
+    /// Their numbers may have been given out anew: what an edge still has is entered under the next ones, the rest is lost.
+    private mutating func enter(_ known: Epoch, _ highest: UInt64, _ copies: [LoggedEvent], _ at: WallTime) {
+        let from = lineage.accounted(known)
+        guard highest > from else { return }
+        var next = from + 1
+        for copy in copies.sorted(by: { $0.sequence < $1.sequence }) where copy.first >= next && !copy.isLoss {
             if copy.first > next { loseLate(next...(copy.first - 1), at) }
             counters.recovered += 1
             hold(Pending(event: LoggedEvent(sequence: sequence + 1, epoch: epoch, at: copy.at, type: copy.type, payload: copy.payload)))
+            lineage.entered(copy.epoch, through: copy.sequence)
             next = copy.sequence + 1
         }
         if next <= highest { loseLate(next...highest, at) }
-        inherited = highest
+        lineage.entered(known, through: highest)
     }
     private mutating func loseLate(_ lost: ClosedRange<UInt64>, _ at: WallTime) {
         lose(lost, occupying: (sequence + 1)...max(lost.upperBound, sequence + 1), at)
@@ -167,9 +179,16 @@ package struct EventLog: Sendable {
         guard !hasNumbered else { return }
         hasNumbered = true
         if reported > sequence { lose((sequence + 1)...reported, occupying: (sequence + 1)...reported, at) }
-        inherited = sequence
         begins = sequence
+        for entry in pending where entry.event.epoch < epoch { lineage.entered(entry.event.epoch, through: entry.event.sequence) }
+        if latest > .none { lineage.entered(latest, through: sequence) }
+        // The later ones first: they tell what of the earlier ones they had.
+        for (known, report) in stranded.sorted(by: { $0.key > $1.key }) { enter(known, report.highest, Array(report.copies.values), at) }
+        stranded = [:]
     }
+
+    /// Numbers up to here mean the same events to whoever knew the room in that earlier epoch.
+    package func isShared(_ number: UInt64, with known: Epoch) -> Bool { number <= begins && (known == latest || number <= lineage.found(after: known)) }
 
     private mutating func lose(_ lost: ClosedRange<UInt64>, occupying place: ClosedRange<UInt64>, _ at: WallTime) {
         counters.losses += 1

@@ -30,7 +30,7 @@ final class Outbox {
     }
 
     let target: Target
-    var queue = BoundedQueue<RoomDelivery>(capacity: Limits.deliveries)
+    var queue = BoundedQueue<RoomDelivery>(capacity: Limits.deliveries, growingFrom: 4)
     var pumping = false
     /// The last number it was told the store has.
     var toldKept: UInt64 = 0

@@ -41,17 +41,19 @@ extension Room {
 
     /// Waits until the store has every event, at most `limit`. - Returns: whether it has.
     func settleLog(within limit: Duration) async -> Bool {
-        let end = context.loop.now + limit
-        while !core.log.isWritten, !core.log.isSuperseded, context.loop.now < end {
+        let end = context.loop.now + limit, through = core.log.sequence
+        while !core.log.isWritten, core.log.persisted < through, !core.log.isSuperseded, context.loop.now < end {
             writeLog()
             try? await context.loop.sleep(for: Limits.look)
         }
-        return core.log.isWritten
+        return core.log.isWritten || core.log.persisted >= through
     }
     enum Limits {
         /// Between looks whether the last batch is written.
         static let look = Duration.milliseconds(5)
         /// Writers of recordings that follow at one time.
         static let followers = 16
+        /// How long an edge that brings something is kept waiting for the store.
+        static let brought = Duration.seconds(1)
     }
 }

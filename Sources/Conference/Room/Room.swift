@@ -42,9 +42,7 @@ package distributed actor Room {
             throw ServiceError(.notFound, code: "unknown_room", message: "no room has this id; create one with POST /api/v1/sessions/create")
         }
         // From here on nothing of an older epoch enters the log.
-        guard case .opened(let head) = try await context.events.openLog(record.id, epoch: claim.epoch) else {
-            throw ServiceError(.unavailable, code: "room_moved", message: "the room went on at another node meanwhile; try again")
-        }
+        guard case .opened(let head) = try await context.events.openLog(record.id, epoch: claim.epoch) else { throw RoomCore.overtaken }
         let room = Room(context: context, core: RoomCore(record: record, node: context.system.node, epoch: claim.epoch, log: head, now: context.loop.now))
         await room.local { $0.live() }
         return room
@@ -54,14 +52,15 @@ package distributed actor Room {
 
     func freeze(_ frozen: Bool) { isFrozen = frozen }
     private func requireDecisions() throws {
-        guard !core.log.isSuperseded else { throw ServiceError(.unavailable, code: "room_moved", message: "the room went on at another node meanwhile; try again") }
+        guard !core.log.isSuperseded else { throw RoomCore.overtaken }
         guard !isFrozen else { throw ServiceError(.unavailable, code: "room_frozen", message: "the room's node has lost sight of the cluster; nothing was done, try again") }
     }
 
     // MARK: Members
 
-    package distributed func attach(_ attachment: RoomAttachment) throws -> RoomGrant {
+    package distributed func attach(_ attachment: RoomAttachment) async throws -> RoomGrant {
         try requireDecisions()
+        try await requireClient(of: attachment)
         let result = try core.attach(attachment, now: context.loop.now, wall: context.loop.wall)
         if let replaced = result.replaced { cut(replaced.edge, replaced.reason) }
         let edge = attachment.edge
@@ -73,6 +72,20 @@ package distributed actor Room {
             for address in outboxes.keys where address != edge { send(.refreshed(snapshot), to: address) }
         }
         return result.grant
+    }
+
+    /// One that joins anew takes another edge's place only while its client is there: the call may have been on its way for long,
+    /// and its client gone back to that other edge.
+    private func requireClient(of attachment: RoomAttachment) async throws {
+        guard attachment.number == 0, let other = core.members[attachment.participant.id]?.edge, other != attachment.edge else { return }
+        do {
+            let isHere = try await ClusterSystem.$deadline.withValue(Participant.Limits.lastWord) { try await Participant.resolve(id: attachment.edge, using: actorSystem).hasClient() }
+            guard isHere else { throw RoomCore.superseded }
+        } catch let error as ClusterError where error != .notExecuted(.unknownTarget) {
+            // An edge of a release that cannot say is believed; one that has let its client go, or is silent, has to come again.
+            throw ServiceError(.unavailable, code: "edge_silent", message: "the node of this connection does not answer for it; try again")
+        }
+        try requireDecisions()
     }
 
     package distributed func leave(_ participant: ParticipantID, attachment: UInt64, reason: LeaveReason) {
@@ -149,11 +162,18 @@ package distributed actor Room {
     }
 
     /// What an edge knew of an earlier epoch and has no client to attach for any more.
-    package distributed func bring(_ known: RoomSnapshot) throws {
+    /// - Returns: once the store has it: from then on the edge need not keep it. Doing it again does nothing more.
+    package distributed func bring(_ known: RoomSnapshot) async throws {
         try requireDecisions()
         guard known.epoch < core.epoch else { return }
+        context.log(.info, "copies_brought", [
+            "room": core.record.id.rawValue, "epoch": "\(known.epoch.rawValue)", "highest": "\(known.sequence)", "copies": "\(known.unwritten.count)", "to": "\(core.epoch.rawValue)",
+        ])
         core.bring(known, wall: context.loop.wall)
         broadcast([RoomEvent]())
+        guard await settleLog(within: Limits.brought), !core.log.isHoldingReports else {
+            throw ServiceError(.unavailable, code: "not_kept_yet", message: "the store has not all of it yet; bring it again")
+        }
     }
 
     package distributed func end() async throws {

@@ -21,19 +21,18 @@ extension RoomCore {
         let before = members[id]
         // Whoever joined this Room since it came back has not heard of one that continues a session of before.
         if before == nil, attachment.resume != nil { hasLearned = true }
-        try admit(attachment, before, now: now)
+        let origin = origin(of: attachment, before)
+        try admit(attachment, before, origin, now: now)
         attachments = max(attachments, attachment.number) + 1
-        var member = Member(info: attachment.participant, edge: attachment.edge, attachment: attachments, heardAt: now)
-        member.resumedFrom = attachment.number
-        member.attempt = attachment.resume?.attempt ?? 0
-        members[id] = member
+        members[id] = Member(
+            info: attachment.participant, edge: attachment.edge, attachment: attachments, heardAt: now, origin: origin ?? .join(in: epoch, granted: attachments))
         emptySince = nil
 
         var events: [(RoomEvent, Publication?)] = []
         if let before {
-            if before.info.node != member.info.node { events.append((number(.participantMoved(member.info), wall), nil)) }
+            if before.info.node != attachment.participant.node { events.append((number(.participantMoved(attachment.participant), wall), nil)) }
         } else if attachment.resume == nil {
-            events.append((number(.participantJoined(member.info), wall), nil))
+            events.append((number(.participantJoined(attachment.participant), wall), nil))
         }
         events += takePublications(of: attachment, now: now, wall: wall)
         let isReturning = before?.edge == nil || before?.edge == attachment.edge
@@ -42,15 +41,24 @@ extension RoomCore {
             events: events, replaced: isReturning ? nil : before?.edge.map { ($0, attachment.resume?.isMove == true ? .moved : .replaced) }, hasLearned: hasLearned)
     }
 
-    private mutating func admit(_ attachment: RoomAttachment, _ before: Member?, now: Instant) throws {
+    /// The client's try that an attachment is of; nil for one that joins anew, which is later than all before it.
+    private func origin(of attachment: RoomAttachment, _ before: Member?) -> ClientTry? {
+        if let resume = attachment.resume { return ClientTry(epoch: resume.epoch, number: attachment.number, attempt: resume.attempt) }
+        if attachment.origin != nil || attachment.number == 0 { return attachment.origin }
+        // An edge that does not say: the attachment it has was granted to a try before it.
+        return before?.edge == attachment.edge ? before?.origin : .join(in: attachment.known?.epoch ?? Epoch.none, granted: attachment.number)
+    }
+    private mutating func admit(_ attachment: RoomAttachment, _ before: Member?, _ origin: ClientTry?, now: Instant) throws {
+        // Whoever knows of a later epoch is answered by the Room that has it.
+        guard (attachment.resume?.epoch ?? attachment.known?.epoch ?? Epoch.none) <= epoch || !protections.contains(.epochCheck) else { throw Self.overtaken }
+        // One that is known by its log or by a report may be the very one that attaches.
+        let isLate = before.map { before in origin.map { before.edge == nil ? $0 < before.origin : $0 <= before.origin } ?? false } ?? false
         if let resume = attachment.resume {
             // A room that lost its memory believes a token made before that: the client was here.
             guard before != nil || resume.epoch < epoch && isSettling(now) else { throw Self.unknownSession }
-            if let before, before.edge != nil, (attachment.number, resume.attempt) <= (before.resumedFrom, before.attempt), protections.contains(.resumeDedup) { throw Self.superseded }
+            if isLate, protections.contains(.resumeDedup) { throw Self.superseded }
             prove(resume, now: now)
-        } else if let before, attachment.number != 0, before.edge != nil, before.edge != attachment.edge, Self.isOlder(attachment.number, than: before) {
-            throw Self.superseded
-        }
+        } else if isLate, before?.edge != attachment.edge { throw Self.superseded }
         guard before != nil || members.count < record.maxParticipants else {
             throw ServiceError(.conflict, code: "room_full", message: "this room holds \(record.maxParticipants) participants; wait until someone leaves or raise max_participants")
         }
@@ -59,16 +67,14 @@ extension RoomCore {
     private mutating func prove(_ resume: ResumeClaim, now: Instant) {
         guard resume.epoch < epoch, resume.sequence > proofs[resume.epoch] ?? 0 else { return }
         proofs[resume.epoch] = resume.sequence
+        hasUnsavedState = true
         proofsDue = now + Limits.proofWindow
     }
     /// What an edge that lets its client go knew of an earlier epoch.
     package mutating func bring(_ known: RoomSnapshot, wall: WallTime) {
         log.recover(epoch: known.epoch, highest: known.sequence, copies: known.unwritten, at: wall)
     }
-    /// A Room without memory grants higher numbers than any before, to whoever reports first: then it counts what each continued.
-    private static func isOlder(_ number: UInt64, than member: Member) -> Bool {
-        number < member.attachment && (member.resumedFrom == 0 || number <= member.resumedFrom)
-    }
+    static let overtaken = ServiceError(.unavailable, code: "room_moved", message: "the room went on at another node meanwhile; try again")
     package static let unknownSession = ServiceError(.notFound, code: "unknown_session", message: "the room does not know this session any more; join afresh")
 
     /// A client that joins anew, or an edge that presents one again, names all it publishes: the rest ends. One that resumes publishes again in a moment.
@@ -91,7 +97,8 @@ extension RoomCore {
     private mutating func merge(_ known: RoomSnapshot, now: Instant, wall: WallTime) -> Bool {
         guard known.epoch < epoch else { return false }
         var hasLearned = false
-        let isNewer = known.sequence >= log.persisted
+        // Numbers of an epoch before the state's say nothing beside it.
+        let isNewer = known.epoch >= restoredFrom && known.sequence >= log.persisted
         if isNewer { forgetRestored(but: known) }
         log.recover(epoch: known.epoch, highest: known.sequence, copies: known.unwritten, at: wall)
         for info in known.participants where members[info.id] == nil && isSettling(now) {
@@ -138,7 +145,7 @@ extension RoomCore {
         guard last <= sequence else { return nil }
         if last == sequence, known == epoch { return [] }
         // Numbers this epoch began with were another's before.
-        guard known == epoch || last <= log.begins else { return nil }
+        guard known == epoch || log.isShared(last, with: known) else { return nil }
         guard let oldest = recent.first?.sequence, oldest <= last + 1, recent.last?.sequence == sequence else { return nil }
         return recent.filter { $0.sequence > last }
     }

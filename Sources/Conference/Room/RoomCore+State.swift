@@ -15,12 +15,19 @@ struct RoomState: Codable, Sendable {
         var info: ParticipantInfo
         var edge: ActorAddress?
         var attachment: UInt64
+        /// The try that made its attachment; the epoch is nil from a release that did not keep it.
         var resumedFrom: UInt64
         var attempt: UInt32
+        var resumedIn: Epoch?
         /// Milliseconds; nil where nothing runs out.
         var lostIn: Int64?
         var unconfirmed: [TrackID]
         var republishIn: Int64?
+        var origin: ClientTry { ClientTry(epoch: resumedIn ?? Epoch.none, number: resumedFrom, attempt: attempt) }
+    }
+    struct Proof: Codable, Sendable {
+        var epoch: Epoch
+        var sequence: UInt64
     }
     var record: RoomRecord
     /// Of the epoch it is of: the last number, what the store has of it, and copies of the rest.
@@ -36,6 +43,9 @@ struct RoomState: Codable, Sendable {
     var recent: [RoomEvent]
     /// Milliseconds since the last one left; nil while somebody is here.
     var emptyFor: Int64?
+    /// What is accounted for of earlier epochs, and what tokens prove of them that is not; nil from a release that did not keep it.
+    var lineage: EventLineage?
+    var proofs: [Proof]?
 }
 
 extension RoomCore {
@@ -44,24 +54,25 @@ extension RoomCore {
             record: record, epoch: epoch, sequence: sequence, persisted: log.persisted, unwritten: log.unwritten, attachments: attachments,
             members: members.values.sorted { $0.info.id < $1.info.id }.map { member in
                 RoomState.Member(
-                    info: member.info, edge: member.edge, attachment: member.attachment, resumedFrom: member.resumedFrom, attempt: member.attempt,
+                    info: member.info, edge: member.edge, attachment: member.attachment, resumedFrom: member.origin.number, attempt: member.origin.attempt, resumedIn: member.origin.epoch,
                     lostIn: member.lostUntil.map { ($0 - now).inMilliseconds }, unconfirmed: member.unconfirmed.sorted(),
                     republishIn: member.republishUntil.map { ($0 - now).inMilliseconds })
             },
             publications: publications.values.sorted { $0.info.trackID < $1.info.trackID }, recording: recording, ended: ended,
-            recent: Array(recent.suffix(RoomState.Limits.recentEvents)), emptyFor: emptySince.map { (now - $0).inMilliseconds })
+            recent: Array(recent.suffix(RoomState.Limits.recentEvents)), emptyFor: emptySince.map { (now - $0).inMilliseconds },
+            lineage: log.lineage, proofs: proofs.sorted { $0.key < $1.key }.map { RoomState.Proof(epoch: $0.key, sequence: $0.value) })
     }
 
     /// The same room under the next epoch. It remembers: nobody is asked to attach again.
     init(_ state: RoomState, node: NodeName, epoch: Epoch, now: Instant, wall: WallTime) {
-        self.init(record: state.record, node: node, epoch: epoch, stored: state.persisted, now: now - Limits.recoveryWindow)
+        self.init(record: state.record, node: node, epoch: epoch, stored: state.persisted, lineage: state.lineage ?? EventLineage(), now: now - Limits.recoveryWindow)
         log.recover(epoch: state.epoch, highest: state.sequence, copies: state.unwritten, at: wall)
         take(state, now: now)
         recent = state.recent
         emptySince = state.emptyFor.map { now - .milliseconds($0) }
         for member in state.members {
             members[member.info.id] = Member(
-                info: member.info, edge: member.edge, attachment: member.attachment, heardAt: now, resumedFrom: member.resumedFrom, attempt: member.attempt,
+                info: member.info, edge: member.edge, attachment: member.attachment, heardAt: now, origin: member.origin,
                 lostUntil: member.lostIn.map { now + .milliseconds($0) }, unconfirmed: Set(member.unconfirmed), republishUntil: member.republishIn.map { now + .milliseconds($0) })
         }
     }
@@ -70,6 +81,8 @@ extension RoomCore {
         ended = ended || state.ended
         recording = state.recording
         for publication in state.publications { publications[publication.info.trackID] = publication }
+        for proof in state.proofs ?? [] { proofs[proof.epoch] = max(proofs[proof.epoch] ?? 0, proof.sequence) }
+        if !proofs.isEmpty { proofsDue = now + Limits.proofWindow }
     }
 
     // MARK: The durable log
@@ -77,8 +90,9 @@ extension RoomCore {
     /// What to write to the store next; see `EventLog.takeBatch`.
     mutating func takeBatch(now: Instant) -> EventBatch? {
         let room = self
-        let batch = log.takeBatch(now: now) { room.hasUnsavedState ? room.stored(now: now) : nil }
-        if batch?.state != nil { hasUnsavedState = false }
+        // With a lineage the store has not, the next epoch would take what was entered for missing.
+        let batch = log.takeBatch(now: now) { room.hasUnsavedState || room.log.lineage != room.storedLineage ? room.stored(now: now) : nil }
+        if batch?.state != nil { (hasUnsavedState, storedLineage) = (false, log.lineage) }
         return batch
     }
     private func stored(now: Instant) -> [UInt8]? {
@@ -91,13 +105,15 @@ extension RoomCore {
     /// A room that comes back after its node died, as its log knows it. Members and their tracks are held until they attach
     /// again or the recovery window ends; what edges report counts where it is newer.
     package init(record: RoomRecord, node: NodeName, epoch: Epoch, log head: RoomLogHead, now: Instant) {
-        self.init(record: record, node: node, epoch: epoch, stored: head.sequence, now: now)
         // A state of a release that wrote another one is as good as none: edges and clients tell the rest.
-        guard let bytes = head.state, let state = try? CBORDecoder.decode(RoomState.self, from: bytes), state.record.id == record.id else { return }
+        let kept = head.state.flatMap { try? CBORDecoder.decode(RoomState.self, from: $0) }.flatMap { $0.record.id == record.id ? $0 : nil }
+        self.init(record: record, node: node, epoch: epoch, stored: head.sequence, lineage: kept?.lineage ?? EventLineage(), now: now)
+        guard let state = kept else { return }
+        restoredFrom = state.epoch
         take(state, now: now)
         if state.sequence == head.sequence { recent = state.recent }
         for member in state.members {
-            members[member.info.id] = Member(info: member.info, edge: nil, attachment: 0, heardAt: now, lostUntil: now + Limits.recoveryWindow)
+            members[member.info.id] = Member(info: member.info, edge: nil, attachment: 0, heardAt: now, origin: member.origin, lostUntil: now + Limits.recoveryWindow)
         }
         restored = Set(members.keys)
         if !members.isEmpty { emptySince = nil }

@@ -38,9 +38,8 @@ package struct RoomCore {
         package var attachment: UInt64
         /// When its edge spoke of it last.
         package var heardAt: Instant
-        /// What the attachment continued, and the client's try that it was: a try that comes late is refused.
-        package var resumedFrom: UInt64 = 0
-        package var attempt: UInt32 = 0
+        /// The client's try that made the attachment: one that was begun earlier is refused.
+        package var origin = ClientTry.unknown
         /// When it is given up unless it attaches again; nil for a live attachment.
         package var lostUntil: Instant?
         /// Tracks it published elsewhere and has not published at this attachment yet, and how long they are kept.
@@ -67,17 +66,20 @@ package struct RoomCore {
     /// The highest number clients' tokens prove of each earlier epoch, and when it is settled.
     var proofs: [Epoch: UInt64] = [:]
     var proofsDue: Instant?
-    /// Members known from the log alone, until an edge reports something as new.
+    /// Members known from the log alone, until an edge reports something as new, and the epoch of the log's state.
     var restored: Set<ParticipantID> = []
+    var restoredFrom = Epoch.none
+    /// As the store has it.
+    var storedLineage = EventLineage()
     var emptySince: Instant?
     let activatedAt: Instant
 
     /// - Parameter stored: the store's last number, as the log was opened under `epoch`.
-    package init(record: RoomRecord, node: NodeName, epoch: Epoch, stored: UInt64 = 0, now: Instant) {
+    package init(record: RoomRecord, node: NodeName, epoch: Epoch, stored: UInt64 = 0, lineage: EventLineage = EventLineage(), now: Instant) {
         self.record = record
         self.node = node
         self.epoch = epoch
-        log = EventLog(room: record.id, epoch: epoch, stored: stored)
+        log = EventLog(room: record.id, epoch: epoch, stored: stored, lineage: lineage)
         ended = record.endedAt != nil
         emptySince = now
         activatedAt = now
@@ -130,7 +132,7 @@ package struct RoomCore {
         if now - activatedAt >= Limits.recoveryWindow { log.closeGap(wall) }
         if let due = proofsDue, due <= now {
             for (epoch, highest) in proofs.sorted(by: { $0.key < $1.key }) { log.recover(epoch: epoch, highest: highest, copies: [], at: wall) }
-            (proofs, proofsDue) = ([:], nil)
+            (proofs, proofsDue, hasUnsavedState) = ([:], nil, true)
         }
         return events
     }

@@ -11,6 +11,8 @@ final class SimulatedClient: @unchecked Sendable {
         static let attach = Duration.seconds(12)
         /// Without a word from its edge for so long it gives the connection up.
         static let silence = Duration.seconds(15)
+        /// Between looks whether its edge has spoken.
+        static let look = Duration.milliseconds(20)
         static let heartbeat = Duration.seconds(5)
         /// An edge's answer to one request: the Room's patience and one call more.
         static let answer: Int64 = 22_000_000_000
@@ -49,6 +51,8 @@ final class SimulatedClient: @unchecked Sendable {
     private var attempts: UInt32 = 0
     /// Tries since the session was last continued.
     private var resumes = 0
+    /// It began another connection after the one it has, and gave that up.
+    private var hasGivenUp = false
     /// The new end of a move under way, and the old one.
     private var opening: SimulatedConnection?
     private var leaving: (connection: SimulatedConnection, media: ClientMedia?)?
@@ -96,15 +100,27 @@ final class SimulatedClient: @unchecked Sendable {
         guard let participant else { return await pause(200...1500) }
         let made = open(to: life)
         connection = made
+        world.say("\(name) joins at \(life.loop.name)")
         let isAttached = await scenario.ask(life, within: Limits.attach) { [hasMedia] in
             let session = try await edge.service.attach(made, room: roomID, participant: participant, caller: .token(of: participant, in: roomID), autoSubscribe: hasMedia)
             made.attached(session)
             return true
         }
-        guard isAttached == true, connection === made, !made.isClosed else {
+        if isAttached == true, await stands(made) { return }
+        if connection === made {
+            world.say("\(name) is not taken at \(life.loop.name)")
             leaveConnection()
-            return await pause(200...1500)
         }
+        await pause(200...1500)
+    }
+    /// The edge has it: now the client must hear so. A new one beside it would be a second connection.
+    private func stands(_ made: SimulatedConnection) async -> Bool {
+        let end = loop.now + Limits.attach
+        while connection === made || opening === made, !made.isClosed, loop.now < end {
+            if isInside, connection === made { return true }
+            try? await loop.sleep(for: Limits.look)
+        }
+        return false
     }
     private func open(to life: Life) -> SimulatedConnection {
         let made = SimulatedConnection(life, scenario.cluster.wires, (scenario.clientsHost, loop))
@@ -118,12 +134,14 @@ final class SimulatedClient: @unchecked Sendable {
         attempts += 1
         let made = open(to: life), request = ResumeRequest(session: session, lastSeen: view.sequence, attempt: attempts, isMove: isMove, features: Set(ClientFeature.allCases))
         if isMove { opening = made } else { connection = made }
+        world.say("\(name) resumes at \(life.loop.name): \(session.attachment) of epoch \(session.epoch.rawValue), try \(attempts)\(isMove ? ", moving" : "")")
         let entry = await scenario.ask(life, within: Limits.resume) { () -> Entry in
             do { made.attached(try await edge.service.resume(made, request)) } catch let error as ServiceError where error.code == RoomCore.unknownSession.code { return .unknownSession }
             return .attached
         }
-        if entry == .attached, connection === made || opening === made, !made.isClosed { return true }
+        if entry == .attached, await stands(made) { return true }
         if opening === made {
+            hasGivenUp = true
             opening = nil
             made.drop()
         } else if connection === made {
@@ -212,7 +230,7 @@ final class SimulatedClient: @unchecked Sendable {
         if let leaving { letGo(leaving.connection) }
     }
     private func lost(_ ended: SimulatedConnection, _ reason: String) {
-        if opening === ended { opening = nil }
+        if opening === ended { (opening, hasGivenUp) = (nil, true) }
         if leaving?.connection === ended { letGo(ended) }
         guard connection === ended else { return }
         world.say("\(name) lost its connection to \(ended.life.loop.name): \(reason)")
@@ -244,17 +262,23 @@ final class SimulatedClient: @unchecked Sendable {
             world.note(0xE0E0, event.sequence << 16 ^ event.epoch.rawValue)
             if let fault = view.apply(event) { report(fault) }
         case .ok(let id):
-            if case .chat(let text)? = waiting[id]?.body { scenario.acknowledged(text, in: room) }
+            if case .chat(let text)? = waiting[id]?.body {
+                world.say("\(text) is acknowledged at \(source.life.loop.name), \(view.sequence) of \(view.epoch.rawValue)")
+                scenario.acknowledged(text, in: room)
+            }
             waiting[id] = nil
         case .error(let id, _, _): if let id { waiting[id] = nil }
         case .offer(let description): mediaSide?.offered(description.sdp, source)
         case .answer(let description): mediaSide?.answered(description.sdp, source)
+        // A try it gave up may be granted all the same.
+        case .bye(.replaced) where hasGivenUp: break
         case .bye(.replaced): world.fail(.newestCounts, "\(name) has made no newer connection, and that to \(source.life.loop.name) is told of one")
         default: break
         }
     }
     private func entered(_ session: SessionFacts) {
         isInside = true
+        hasGivenUp = false
         resumes = 0
         if hasMedia { mediaSide = ClientMedia(self, random) }
         guard isModern else { return }
