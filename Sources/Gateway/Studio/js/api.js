@@ -4,8 +4,9 @@ export class ApiError extends Error {
   constructor(status, code, message) { super(message); this.status = status; this.code = code; }
 }
 
-async function call(method, path, { body, token } = {}) {
+async function call(method, path, { body, token, version } = {}) {
   const headers = { Accept: "application/json" };
+  if (version !== undefined) headers["If-Match"] = `"${version}"`;
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (token) headers.Authorization = `Bearer ${token}`;
   if (method !== "GET") headers["Idempotency-Key"] = crypto.randomUUID?.() ?? String(Math.random()).slice(2) + Date.now();
@@ -25,13 +26,29 @@ async function call(method, path, { body, token } = {}) {
   return parsed;
 }
 
+const ofRecording = (id, what = "") => `/recordings/${encodeURIComponent(id)}${what}`;
+
 export const api = {
   node: () => call("GET", "/api/v1/node"),
   create: (title, hostName) => call("POST", "/api/v1/sessions/create", { body: { title, host_name: hostName, mode: "sfu" } }),
   session: (id) => call("GET", `/api/v1/sessions/${encodeURIComponent(id)}`),
-  join: (id, displayName) => call("POST", `/api/v1/sessions/${encodeURIComponent(id)}/join`, { body: { display_name: displayName } }),
+  join: (id, displayName, guestToken) => call("POST", `/api/v1/sessions/${encodeURIComponent(id)}/join`, { body: { display_name: displayName, guest_token: guestToken } }),
+  invite: (id, token) => call("POST", `/api/recordings/${encodeURIComponent(id)}/guest-token`, { body: {}, token }),
   recordings: (roomId, token) => call("GET", `/api/recordings?roomId=${encodeURIComponent(roomId)}`, { token }),
   recording: (id, token) => call("GET", `/recording/${encodeURIComponent(id)}`, { token }),
+  /** With what was made of it: preview, jobs, thumbnail. */
+  made: (id, token) => call("GET", ofRecording(id), { token }),
+  preview: (id, token) => call("POST", ofRecording(id, "/preview"), { body: { preset: "360p", segment_seconds: 2 }, token }),
+  composition: (id, token) => call("GET", ofRecording(id, "/composition"), { token }),
+  /** @param version the one that was edited; 0 where none was saved */
+  saveComposition: (id, state, version, token) => call("PUT", ofRecording(id, "/composition"), { body: state, version, token }),
+  /** An export takes a token of its own, which it uses up. */
+  async export(id, format, token) {
+    const once = await call("POST", ofRecording(id, "/composition/token"), { body: {}, token });
+    return call("POST", ofRecording(id, "/export"), { body: { composition_id: "main", format }, token: once.token });
+  },
+  job: (id, token) => call("GET", `/jobs/${encodeURIComponent(id)}`, { token }),
+  cancelJob: (id, token) => call("DELETE", `/jobs/${encodeURIComponent(id)}`, { token }),
   deleteRecording: (id, token) => call("DELETE", `/recording/${encodeURIComponent(id)}`, { token }),
 };
 

@@ -1,5 +1,6 @@
 // The recordings of rooms this browser took part in: one player a person, all on one time line.
 import { api, memory } from "./api.js";
+import { integrity } from "./integrity.js";
 import { byId, element, icon, initials, colourOf, clock, showNode, toast } from "./ui.js";
 
 const STATES = { starting: "Starting", recording: "Recording now", stopping: "Finishing", processing: "Finishing", ready: "Ready", failed: "Failed" };
@@ -65,9 +66,28 @@ function card(recording, room) {
     element("span", { class: "chip" }, element("span", { class: `dot ${DOTS[recording.state] ?? ""}` }), STATES[recording.state] ?? recording.state),
     element("button", { type: "button", class: "round small", title: "Delete this recording", hidden: !["ready", "failed"].includes(recording.state), onclick: () => remove(recording, room, view) }, icon("trash"))),
   element("div", { class: "facts" }, facts.filter(Boolean).join(" · ")));
+  const edit = `/recordings/${encodeURIComponent(recording.recording_id)}/edit?room=${encodeURIComponent(room.id)}`;
+  if (recording.state === "ready") {
+    view.querySelector("header").append(element("a", { class: "button edit", href: edit }, icon("edit"), "Edit"));
+    describe(view, recording, room, edit);
+  }
   if (recording.reason) view.append(element("p", { class: "notice" }, recording.reason));
   if (recording.state === "ready") people(view, recording);
   return view;
+}
+
+/** What takes a look into its files, once the card comes into view: its thumbnail and how whole every person's tracks are. */
+function describe(view, recording, room, edit) {
+  const look = new IntersectionObserver(async ([entry]) => {
+    if (!entry.isIntersecting) return;
+    look.disconnect();
+    try {
+      const { metadata, thumbnail_url: thumbnail } = await api.made(recording.recording_id, room.token);
+      if (thumbnail) view.prepend(element("a", { class: "thumbnail", href: edit, tabindex: "-1", "aria-hidden": "true" }, element("img", { src: thumbnail, alt: "" })));
+      for (const line of view.querySelectorAll(".integrity")) showIntegrity(line, integrity(metadata?.tracks ?? [], line.dataset.peer));
+    } catch (error) { if (![401, 403, 404].includes(error.status)) toast(error.message, "error"); }
+  });
+  look.observe(view);
 }
 
 function people(view, recording) {
@@ -78,7 +98,7 @@ function people(view, recording) {
     byPeer.get(track.peer_id).tracks.push(track);
   }
   const grid = element("div", { class: "people" });
-  for (const { name, tracks } of byPeer.values()) {
+  for (const [peer, { name, tracks }] of byPeer) {
     const avatar = element("span", { class: "avatar" }, initials(name));
     avatar.style.background = colourOf(name);
     const stage = element("div", { class: "screen-media" }, avatar);
@@ -89,9 +109,14 @@ function people(view, recording) {
       player.add(media, track.start ?? 0);
     }
     grid.append(element("article", { class: "person" }, stage, element("div", { class: "who" }, element("b", {}, name)),
+      element("p", { class: "integrity", "data-peer": peer }),
       element("div", { class: "files" }, ...tracks.map((track) => element("a", { class: "button", href: track.url, download: "" }, `${track.kind === "video" ? (track.source === "screen_share" ? "Screen" : "Video") : "Sound"} · ${track.codec}`)))));
   }
   view.append(player.view, grid);
+}
+
+function showIntegrity(line, { isWhole, text }) {
+  line.replaceChildren(element("span", { class: `dot ${isWhole ? "ok" : "warn"}` }), text);
 }
 
 async function remove(recording, room, view) {

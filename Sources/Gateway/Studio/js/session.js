@@ -6,6 +6,7 @@ import { Connection } from "./connection.js";
 import { Peer, flows } from "./peer.js";
 import { Grid } from "./grid.js";
 import { Chat } from "./chat.js";
+import { copyText, copyInvitation, invitation, forgetInvitation } from "./invitation.js";
 
 /** After a move's new connection stands: as long as it may take to show everything. */
 const MOVE_MS = 3000;
@@ -72,7 +73,7 @@ class Session {
     byId("node-name").textContent = message.node;
     document.body.dataset.node = message.node;
     document.body.dataset.participant = this.me.id;
-    byId("record").hidden = this.me.role !== "host";
+    byId("record").hidden = byId("invite").hidden = this.me.role !== "host";
     this.grid.tile(this.me, { me: true });
     for (const participant of message.participants) this.joined(participant, true);
     const peer = this.peer = new Peer(link, message.ice_servers);
@@ -230,6 +231,7 @@ class Session {
     byId("camera").addEventListener("click", () => this.flip("video", "camera"));
     byId("share").addEventListener("click", () => this.share());
     byId("record").addEventListener("click", () => this.record());
+    byId("invite").addEventListener("click", () => copyInvitation(roomId, this.credential.token));
     byId("leave").addEventListener("click", () => { this.signalling.close(); this.over("left"); });
     byId("grid").addEventListener("silenced", () => {
       toast("Click anywhere to hear the others.");
@@ -333,9 +335,7 @@ class Session {
   }
 }
 
-byId("copy").addEventListener("click", async () => {
-  try { await navigator.clipboard.writeText(location.href); toast("Link copied."); } catch { prompt("Copy this link:", location.href); }
-});
+byId("copy").addEventListener("click", () => copyText(location.origin + location.pathname, "Link copied."));
 
 async function main() {
   const devices = new Devices();
@@ -357,7 +357,8 @@ async function main() {
     try {
       const name = byId("name").value.trim();
       memory.name.set(name);
-      const joined = await api.join(roomId, name);
+      const joined = await api.join(roomId, name, invitation());
+      forgetInvitation();
       const credential = { participantId: joined.participant_id, token: joined.token, name, title, role: "guest", ...devices.wanted };
       memory.keepCredential(roomId, credential);
       preview.stop();
