@@ -1,11 +1,12 @@
 import Primitives
+import RTP
 import Testing
 @testable import Composition
 
 @Suite struct LayoutTests {
-    private static let pictures = [(640, 360), (854, 480), (960, 540), (1280, 720), (1600, 900), (1920, 1080)].map { PixelSize(width: $0.0, height: $0.1) }
+    private static let pictures = [(640, 360), (854, 480), (960, 540), (1280, 720), (1600, 900), (1920, 1080)].map { VideoSize(width: $0.0, height: $0.1) }
 
-    private func check(_ places: [Rectangle], in picture: PixelSize, _ what: String) {
+    private func check(_ places: [Rectangle], in picture: VideoSize, _ what: String) {
         for (index, place) in places.enumerated() {
             #expect(Rectangle(picture).contains(place) && place.width > 0 && place.height > 0, "\(what): \(place) leaves the picture")
             #expect((place.x | place.y | place.width | place.height) & 1 == 0, "\(what): \(place) is odd")
@@ -13,7 +14,7 @@ import Testing
             for other in places[..<index] { #expect(!place.overlaps(other), "\(what): \(place) overlaps \(other)") }
         }
     }
-    @Test(arguments: pictures) func tilesNeitherOverlapNorLeave(picture: PixelSize) {
+    @Test(arguments: pictures) func tilesNeitherOverlapNorLeave(picture: VideoSize) {
         let arrangement = Arrangement(picture)
         for count in 0...40 {
             let grid = arrangement.grid(count)
@@ -29,7 +30,7 @@ import Testing
         }
     }
     @Test func peopleGetTheRoomThereIs() {
-        let arrangement = Arrangement(PixelSize(width: 1280, height: 720))
+        let arrangement = Arrangement(VideoSize(width: 1280, height: 720))
         #expect(arrangement.grid(1) == [Rectangle(x: 0, y: 0, width: 1280, height: 720)])
         let two = arrangement.grid(2)
         #expect(two[0].y == two[1].y && two[0].width > 600)
@@ -46,7 +47,7 @@ import Testing
         var random = SplitMix64(seed: 7)
         for _ in 0..<2_000 {
             let tile = Rectangle(x: Int(random.next() % 100) * 2, y: Int(random.next() % 100) * 2, width: 32 + Int(random.next() % 900) * 2, height: 32 + Int(random.next() % 500) * 2)
-            let shape = PixelSize(width: 16 + Int(random.next() % 4_000), height: 16 + Int(random.next() % 2_000))
+            let shape = VideoSize(width: 16 + Int(random.next() % 4_000), height: 16 + Int(random.next() % 2_000))
             let place = tile.fitting(shape)
             #expect(tile.contains(place) && (place.x | place.y | place.width | place.height) & 1 == 0 && place.width >= 2 && place.height >= 2)
             #expect(place.width == tile.width || place.height == tile.height)
@@ -55,7 +56,7 @@ import Testing
                 #expect(abs(got / wanted - 1) < 0.025, "\(shape) became \(place)")
             }
         }
-        #expect(Rectangle(x: 0, y: 0, width: 640, height: 360).fitting(PixelSize(width: 360, height: 640)) == Rectangle(x: 218, y: 0, width: 202, height: 360))
-        #expect(Rectangle(x: 0, y: 0, width: 640, height: 360).fitting(PixelSize(width: 0, height: -3)).width > 0)
+        #expect(Rectangle(x: 0, y: 0, width: 640, height: 360).fitting(VideoSize(width: 360, height: 640)) == Rectangle(x: 218, y: 0, width: 202, height: 360))
+        #expect(Rectangle(x: 0, y: 0, width: 640, height: 360).fitting(VideoSize(width: 0, height: -3)).width > 0)
     }
 }

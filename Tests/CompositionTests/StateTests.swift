@@ -1,5 +1,6 @@
 import Capture
 import Primitives
+import RTP
 import Testing
 @testable import Composition
 
@@ -23,14 +24,14 @@ import Testing
         #expect(state.timeline[1] == .init(t: 1000, until: 2000, .pin("ann")))
         #expect(state.timeline[8] == .init(t: 8000, until: 9000, .cut))
         #expect(state.tracks == [.init(peer: "ann", isMuted: true, gain: -350, isDenoised: true), .init(peer: "bob")])
-        #expect(state.export.size == PixelSize(width: 1920, height: 1080) && state.export.framesPerSecond == 60)
+        #expect(state.export.size == VideoSize(width: 1920, height: 1080) && state.export.framesPerSecond == 60)
         #expect(try CompositionState(json: state.json) == state)
         #expect(try CompositionState.read(state.json.bytes, for: subject) == state)
     }
     @Test func nothingIsTheDefault() throws {
         #expect(try read("{}") == CompositionState())
         #expect(try read("{\"layout\": null, \"timeline\": null, \"tracks\": null, \"export\": null}") == CompositionState())
-        #expect(CompositionState().export.size == PixelSize(width: 1280, height: 720))
+        #expect(CompositionState().export.size == VideoSize(width: 1280, height: 720))
     }
 
     @Test(arguments: [

@@ -38,6 +38,8 @@ package struct RecordingLayout: Hashable, Sendable {
         package static let thumbnail = "thumbnail.jpg"
         /// Below `preview`.
         package static func previews(of peer: ParticipantID, isScreen: Bool) -> String { "\(isScreen ? "screenshare" : "peers")/\(peer)" }
+        /// What was rendered.
+        package static let processed = "processed"
         /// `tracks/{peer}/{track}[.partN].webm`; the part is numbered only where there are several.
         package static func track(_ peer: ParticipantID, _ track: TrackID, part: Int?, container: String) -> String {
             "\(tracks)/\(peer)/\(track)\(part.map { ".part\($0)" } ?? "").\(container)"

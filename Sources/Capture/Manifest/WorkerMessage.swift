@@ -33,6 +33,19 @@ package enum WorkerMessage: Equatable, Sendable {
 
 /// How a job ended.
 package struct WorkerVerdict: Codable, Equatable, Sendable {
+    /// Something a recording should contain and does not. Seconds from the recording's time zero.
+    package struct Missing: Codable, Equatable, Sendable {
+        package var peerID: ParticipantID
+        package var trackID: TrackID
+        package var from: Double?
+        package var to: Double?
+        /// A `HoleCause`, or `no_file`, `unreadable_file`.
+        package var cause: String
+        package init(peerID: ParticipantID, trackID: TrackID, from: Double? = nil, to: Double? = nil, cause: String) {
+            self.peerID = peerID; self.trackID = trackID; self.from = from; self.to = to; self.cause = cause
+        }
+        enum CodingKeys: String, CodingKey { case peerID = "peer_id", trackID = "track_id", from, to, cause }
+    }
     package var type = "verdict"
     package var ok: Bool
     /// "ready", or why not: the raw value of `WorkerFailure`.
@@ -51,23 +64,29 @@ package struct WorkerVerdict: Codable, Equatable, Sendable {
     package var outputPath: String?
     /// Of a preview: segments of each playlist, all alike.
     package var segments: Int?
+    /// Of an export: what the recording lacks, the first hundred of `missingCount`.
+    package var missing: [Missing]?
+    package var missingCount: Int?
+    /// Of an export: LUFS of the sound as it was recorded and mixed; nil for silence.
+    package var loudness: Double?
+    package var chapters: Int?
 
     package init(ok: Bool, code: String, message: String = "", duration: Double = 0, size: Int64 = 0, tracks: Int = 0, complete: Bool = false, outputPath: String? = nil, segments: Int? = nil) {
         self.ok = ok; self.code = code; self.message = message; self.duration = duration; self.size = size
         self.tracks = tracks; self.complete = complete; self.outputPath = outputPath; self.segments = segments
     }
-    enum CodingKeys: String, CodingKey { case type, ok, code, message, duration, size, tracks, complete, segments, outputPath = "output_path" }
+    enum CodingKeys: String, CodingKey { case type, ok, code, message, duration, size, tracks, complete, segments, missing, loudness, chapters, outputPath = "output_path", missingCount = "missing_count" }
 }
 
 /// Why a job failed. The raw value stands in the verdict, `exitCode` (sysexits.h) is the process's.
 package enum WorkerFailure: String, Error, Sendable, CaseIterable {
-    case usage, nothingCaptured = "nothing_captured", missing, internalError = "internal_error"
+    case usage, nothingCaptured = "nothing_captured", unusable, missing, internalError = "internal_error"
     case notWritable = "not_writable", diskFull = "disk_full", inputOutput = "io_error", busy
 
     package var exitCode: Int32 {
         switch self {
         case .usage: 64             // EX_USAGE
-        case .nothingCaptured: 65   // EX_DATAERR
+        case .nothingCaptured, .unusable: 65   // EX_DATAERR
         case .missing: 66           // EX_NOINPUT
         case .internalError: 70     // EX_SOFTWARE
         case .notWritable: 73       // EX_CANTCREAT

@@ -1,5 +1,6 @@
 // Where tiles go: pure geometry, the same for every resolution.
 // Tiles are 16:9 whatever is shown in them; the renderer fits a picture of another shape inside its tile.
+package import RTP
 
 /// Places of tiles in a picture. None overlaps another, none leaves the picture, all numbers are even.
 package struct Arrangement {
@@ -13,7 +14,7 @@ package struct Arrangement {
     /// Between tiles and around them.
     private let gap: Int
 
-    package init(_ picture: PixelSize) {
+    package init(_ picture: VideoSize) {
         self.picture = Rectangle(picture)
         gap = max(2, even(picture.height / 90))
     }
@@ -29,7 +30,7 @@ package struct Arrangement {
         let x = even((picture.width - fitting * width - (fitting - 1) * gap) / 2), y = even(picture.height - gap - height)
         let strip = (0..<fitting).map { Rectangle(x: x + $0 * (width + gap), y: y, width: width, height: height) }
         let above = Rectangle(x: gap, y: gap, width: even(picture.width - 2 * gap), height: even(y - 2 * gap))
-        return (above.fitting(PixelSize(width: 16, height: 9)), strip)
+        return (above.fitting(VideoSize(width: 16, height: 9)), strip)
     }
     /// A large one and a column on the right for at most `count` others: as many as fit.
     package func sidebar(others count: Int) -> (main: Rectangle, others: [Rectangle]) {
@@ -39,14 +40,14 @@ package struct Arrangement {
         let y = even((picture.height - fitting * height - (fitting - 1) * gap) / 2)
         let column = (0..<fitting).map { Rectangle(x: x, y: y + $0 * (height + gap), width: width, height: height) }
         let left = Rectangle(x: gap, y: gap, width: even(x - 2 * gap), height: even(picture.height - 2 * gap))
-        return (left.fitting(PixelSize(width: 16, height: 9)), column)
+        return (left.fitting(VideoSize(width: 16, height: 9)), column)
     }
     /// A shared screen in three quarters, and a grid of at most 24 others in the last.
     package func screen(others count: Int) -> (main: Rectangle, others: [Rectangle]) {
         guard count > 0 else { return (picture, []) }
         let x = even(picture.width * 3 / 4)
         let left = Rectangle(x: gap, y: gap, width: even(x - gap), height: even(picture.height - 2 * gap))
-        return (left.fitting(PixelSize(width: 16, height: 9)), grid(min(count, Limits.tiles - 1), in: Rectangle(x: x, y: 0, width: picture.width - x, height: picture.height)))
+        return (left.fitting(VideoSize(width: 16, height: 9)), grid(min(count, Limits.tiles - 1), in: Rectangle(x: x, y: 0, width: picture.width - x, height: picture.height)))
     }
 
     private func grid(_ wanted: Int, in area: Rectangle) -> [Rectangle] {

@@ -26,7 +26,7 @@ struct RecordedScene {
     }
     private(set) var people: [Person] = []
     private(set) var tracks: [Recorded] = []
-    private(set) var missing: [MissingMedia] = []
+    private(set) var missing: [WorkerVerdict.Missing] = []
     let duration: Int64
 
     init(_ manifest: Manifest, _ timeline: Timeline?) {
@@ -37,7 +37,7 @@ struct RecordedScene {
         let byPeer = Dictionary(grouping: manifest.tracks, by: \.peerID)
         // Who never sent anything takes no room in the picture.
         for participant in Self.inOrder(manifest) {
-            let own = byPeer[participant.peerID, default: []].filter { !$0.files.isEmpty }
+            let own = byPeer[participant.peerID, default: []].filter { $0.files.contains(where: Self.isBelow) }
             guard !own.isEmpty else { continue }
             let index = people.count
             var media = Spans(), speaking: [Range<Int64>] = []
@@ -52,8 +52,8 @@ struct RecordedScene {
                 id: participant.peerID, name: Self.shown(participant), present: present.clipped(to: whole), speaking: Spans(speaking).clipped(to: whole)))
         }
         for track in manifest.tracks {
-            missing += track.holes.map { MissingMedia(peerID: track.peerID, trackID: track.trackID, from: $0.from, to: $0.to, cause: $0.cause.rawValue) }
-            if track.files.isEmpty { missing.append(MissingMedia(peerID: track.peerID, trackID: track.trackID, cause: "no_file")) }
+            missing += track.holes.map { WorkerVerdict.Missing(peerID: track.peerID, trackID: track.trackID, from: $0.from, to: $0.to, cause: $0.cause.rawValue) }
+            if !track.files.contains(where: Self.isBelow) { missing.append(WorkerVerdict.Missing(peerID: track.peerID, trackID: track.trackID, cause: "no_file")) }
         }
     }
 
@@ -86,7 +86,7 @@ struct RecordedScene {
     }
 
     private static func recorded(_ track: Manifest.Track, person: Int, _ notes: [Timeline.Entry], _ whole: Range<Int64>) -> Recorded {
-        let pieces = track.files.sorted { $0.start < $1.start }.map { file in
+        let pieces = track.files.filter(isBelow).sorted { $0.start < $1.start }.map { file in
             RenderPlan.Piece(path: file.path, range: range(file.start, file.start + file.duration, whole.upperBound), shift: 0)
         }.filter { !$0.range.isEmpty }
         let isScreen = track.source.hasPrefix("screen")
@@ -102,6 +102,8 @@ struct RecordedScene {
         let source = RenderPlan.Source(track: track.trackID, person: person, kind: track.kind, isScreen: isScreen, isDenoised: false, pieces: pieces)
         return Recorded(source: source, live: live.clipped(to: whole), turns: turns)
     }
+    /// Whether a file's path stays below the recording's folder.
+    private static func isBelow(_ file: Manifest.File) -> Bool { file.path.split(separator: "/", omittingEmptySubsequences: false).allSatisfy { TrackID(String($0)).isSafe } }
     private static func muted(_ notes: [Timeline.Entry], _ end: Int64) -> Spans {
         var ranges: [Range<Int64>] = [], since: Int64?
         for note in notes where note.type == "muted" || note.type == "track_published" {

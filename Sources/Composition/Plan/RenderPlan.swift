@@ -2,6 +2,7 @@
 //
 // The planner decides everything that can be decided without opening a media file; the renderer carries it out.
 // Two time lines, both µs: the recording's (from time zero) and the output's (cuts taken out).
+package import Capture
 package import Primitives
 package import RTP
 
@@ -59,14 +60,14 @@ package struct RenderPlan: Equatable, Sendable {
         package var title: String
     }
 
-    package var picture: PixelSize
+    package var picture: VideoSize
     package var framesPerSecond: Int
     package var people: [Person]
     package var sources: [Source]
     /// Without gaps from 0 to `duration`.
     package var intervals: [Interval]
     package var chapters: [Chapter]
-    package var missing: [MissingMedia]
+    package var missing: [WorkerVerdict.Missing]
     /// µs.
     package var duration: Int64
 
@@ -74,18 +75,4 @@ package struct RenderPlan: Equatable, Sendable {
     package var frameCount: Int64 { (duration * Int64(framesPerSecond) + 999_999) / 1_000_000 }
     /// The output's time of a frame, µs.
     package func time(ofFrame number: Int64) -> Int64 { number * 1_000_000 / Int64(framesPerSecond) }
-}
-
-/// Something a recording should contain and does not. Seconds from the recording's time zero.
-package struct MissingMedia: Codable, Equatable, Sendable {
-    package var peerID: ParticipantID
-    package var trackID: TrackID
-    package var from: Double?
-    package var to: Double?
-    /// A `HoleCause`, or `no_file`, `unreadable_file`.
-    package var cause: String
-    package init(peerID: ParticipantID, trackID: TrackID, from: Double? = nil, to: Double? = nil, cause: String) {
-        self.peerID = peerID; self.trackID = trackID; self.from = from; self.to = to; self.cause = cause
-    }
-    enum CodingKeys: String, CodingKey { case peerID = "peer_id", trackID = "track_id", from, to, cause }
 }

@@ -1,6 +1,7 @@
 // The Composition State: what an editor saved about how a recording shall look and sound.
 // The outside contract names its fields (`PUT /recordings/{id}/composition`); docs/decisions/0031-composition.md explains them.
 package import Primitives
+package import RTP
 
 /// How the people of a picture are arranged.
 package enum CompositionLayout: String, CaseIterable, Sendable {
@@ -74,7 +75,7 @@ package struct CompositionState: Equatable, Sendable {
         package var framesPerSecond = 30
         package init(height: Int = 720, framesPerSecond: Int = 30) { self.height = height; self.framesPerSecond = framesPerSecond }
         /// Pixels, even.
-        package var size: PixelSize { PixelSize(width: (height * 16 / 9 + 1) / 2 * 2, height: height) }
+        package var size: VideoSize { VideoSize(width: (height * 16 / 9 + 1) / 2 * 2, height: height) }
     }
 
     /// Until an entry of the timeline changes it.

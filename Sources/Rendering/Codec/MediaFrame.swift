@@ -81,4 +81,12 @@ final class MediaFrame {
         guard let pointer else { preconditionFailure("a picture without planes") }
         return (pointer, Int(stride), (size.width + shift) >> shift, (size.height + shift) >> shift)
     }
+    /// Copies what of `other` fits into this picture at an even place.
+    func copy(_ other: MediaFrame, to place: (x: Int, y: Int)) {
+        for plane in 0..<3 {
+            let from = other.pictureRows(plane), to = pictureRows(plane), shift = plane == 0 ? 0 : 1
+            let width = min(from.width, to.width - place.x >> shift), height = min(from.height, to.height - place.y >> shift)
+            for y in 0..<max(0, height) { (to.base + (y + place.y >> shift) * to.stride + place.x >> shift).update(from: from.base + y * from.stride, count: max(0, width)) }
+        }
+    }
 }

@@ -25,9 +25,10 @@ final class Muxer {
     init(_ target: Target, format: String, title: String? = nil, options: [(name: String, value: String)] = []) throws(WorkerError) {
         self.options = options
         var made: UnsafeMutablePointer<AVFormatContext>?
-        if case .file(let path) = target { name = path } else { name = "a \(format) stream" }
+        var url: String?
+        if case .file(let path) = target { name = path; url = "file:\(path)" } else { name = "a \(format) stream" }
         let doing = "make a \(format) muxer for \(name)"
-        try Libav.check(avformat_alloc_output_context2(&made, nil, format, nil), doing)
+        try Libav.check(avformat_alloc_output_context2(&made, nil, format, url), doing)
         guard let made else { throw Libav.noMemory("a muxer") }
         context = made
         // The recording's time zero is kept, and what is written depends on the input alone.
@@ -68,6 +69,25 @@ final class Muxer {
         stream.pointee.time_base = timeBase
         timeBases.append(timeBase)
         return Int(stream.pointee.index)
+    }
+    /// Marks in the time line; before `begin`.
+    /// - Parameter chapters: in order, µs; each lasts to the next, the last to `end`.
+    func add(chapters: [(start: Int64, title: String)], end: Int64) throws(WorkerError) {
+        guard !chapters.isEmpty else { return }
+        // avformat_free_context frees the array and all in it.
+        guard let list = av_calloc(chapters.count, MemoryLayout<UnsafeMutableRawPointer?>.stride) else { throw Libav.noMemory("chapters") }
+        context.pointee.chapters = list.assumingMemoryBound(to: UnsafeMutablePointer<AVChapter>?.self)
+        for (index, chapter) in chapters.enumerated() {
+            guard let memory = av_mallocz(MemoryLayout<AVChapter>.stride) else { throw Libav.noMemory("chapters") }
+            let made = memory.assumingMemoryBound(to: AVChapter.self)
+            context.pointee.chapters[index] = made
+            context.pointee.nb_chapters = UInt32(index + 1)
+            made.pointee.id = Int64(index + 1)
+            made.pointee.time_base = Libav.microseconds
+            made.pointee.start = chapter.start
+            made.pointee.end = index + 1 < chapters.count ? chapters[index + 1].start : end
+            av_dict_set(&made.pointee.metadata, "title", chapter.title, 0)
+        }
     }
     /// Writes the head; all streams have been added.
     func begin() throws(WorkerError) {

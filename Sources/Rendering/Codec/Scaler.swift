@@ -23,8 +23,8 @@ struct PixelArea: Equatable {
 final class Scaler {
     private var context: OpaquePointer?
     private let quality: Int32
-    /// Upright and scaled, before it is turned.
-    private var unturned: MediaFrame?
+    /// Scaled, before it is turned or copied.
+    private var apart: MediaFrame?
 
     /// - Parameter isFast: bilinear without rounding care, for previews; else bicubic.
     init(isFast: Bool) { quality = isFast ? SWS_FAST_BILINEAR : SWS_BICUBIC | SWS_ACCURATE_RND }
@@ -46,12 +46,14 @@ final class Scaler {
         precondition(area.x >= 0 && area.y >= 0 && area.x + area.width <= target.size.width && area.y + area.height <= target.size.height && (area.x | area.y) & 1 == 0)
         guard source.size.width > 0, source.size.height > 0 else { return }
         try target.makeWritable()
-        guard rotation % 360 != 0 else { return try scale(source, target, area) }
+        // libswscale writes whole vectors: behind a row that ends inside the target, it would paint over what stands there.
+        guard rotation % 360 != 0 || area.width < target.size.width else { return try scale(source, target, area) }
         let turned = rotation % 180 != 0
         let size = VideoSize(width: turned ? area.height : area.width, height: turned ? area.width : area.height)
         let flat: MediaFrame
-        if let kept = unturned, kept.size == size { flat = kept } else { flat = try MediaFrame(picture: size); unturned = flat }
+        if let kept = apart, kept.size == size { flat = kept } else { flat = try MediaFrame(picture: size); apart = flat }
         try scale(source, flat, PixelArea(x: 0, y: 0, width: size.width, height: size.height))
+        if rotation % 360 == 0 { return target.copy(flat, to: (area.x, area.y)) }
         for plane in 0..<3 { Self.turn(flat, plane, rotation, target, area) }
     }
 

@@ -76,13 +76,19 @@ struct Folder {
 final class FolderLock {
     private let file: Int32
     /// - Parameter job: "finalise", "preview", …
-    init(_ folder: Folder, job: String = "finalise") throws(WorkerError) {
-        let path = "\(folder.path)/.\(job).lock"
+    convenience init(_ folder: Folder, job: String = "finalise") throws(WorkerError) {
+        try self.init(folder, file: ".\(job).lock", doing: "at this recording's \(job)")
+    }
+    /// - Parameters:
+    ///   - name: of the file below `folder` that is locked; made where it does not exist.
+    ///   - doing: completes "another process is …".
+    init(_ folder: Folder, file name: String, doing: String) throws(WorkerError) {
+        let path = "\(folder.path)/\(name)"
         file = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard file >= 0 else { throw WorkerError(code: errno, "create \(path)") }
         guard flock(file, LOCK_EX | LOCK_NB) == 0 else {
             close(file)
-            throw WorkerError(.busy, "another process is at this recording's \(job); wait for it")
+            throw WorkerError(.busy, "another process is \(doing); wait for it")
         }
     }
     deinit { close(file) }

@@ -28,7 +28,7 @@ func writeFile(_ path: String, _ bytes: [UInt8]) {
 }
 
 /// A folder that goes with its owner.
-final class TemporaryFolder {
+final class TemporaryFolder: Sendable {
     let path: String
     init() {
         var template = Array("/tmp/troupe-rendering-XXXXXX".utf8CString)
