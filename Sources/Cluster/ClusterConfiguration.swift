@@ -25,6 +25,8 @@ package struct ClusterConfiguration: Sendable {
         package static let settleInterval = Duration.milliseconds(100)
         package static let activation = Duration.seconds(10)
         package static let storeCall = Duration.seconds(3)
+        /// Between questions to a store that did not answer at the start.
+        package static let storePause = Duration.milliseconds(500)
         /// Calls that still run in an actor that is let go.
         package static let quiet = Duration.seconds(2)
         /// A capacity token, from the look at the ledger to the activated actor.
@@ -124,6 +126,8 @@ package struct ClusterConfiguration: Sendable {
     package var timing = Membership.Timing()
     package var leaseTime = Limits.leaseTime
     package var leaseRenewal = Limits.leaseRenewal
+    /// How long each question to the store is repeated while the node starts; then the start fails.
+    package var storePatience = Duration.zero
     /// What this node may hold at once, in the units of `VirtualKind.cost`.
     package var units = Limits.units
     /// Everything is on but where the simulator is tested.

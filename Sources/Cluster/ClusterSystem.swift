@@ -144,14 +144,10 @@ package final class ClusterSystem: DistributedActorSystem, @unchecked Sendable {
         }
         try await watchForRival()
         let proposed = incarnation
-        let given: Incarnation
-        do { given = try await loop.withDeadline(Limits.storeCall) { [self] in try await leases.registerNode(node, proposed: proposed) } } catch {
-            throw ClusterStartError.store("\(error)")
-        }
+        let given = try await fromStore { [self] in try await loop.withDeadline(Limits.storeCall) { [self] in try await leases.registerNode(node, proposed: proposed) } }
         guard given == proposed || !registry.hasGivenNumbers else { throw ClusterStartError.actorsBeforeStart }
         shared.withLock { $0.incarnation = given }
-        let voters: VoterSet
-        do { voters = try await joinVoters() } catch { throw ClusterStartError.store("\(error)") }
+        let voters = try await fromStore { [self] in try await joinVoters() }
         try await onLoop { [self] in
             provide(NodeAgent(self), as: NodeAgent.service)
             try links.start(given)
@@ -160,12 +156,27 @@ package final class ClusterSystem: DistributedActorSystem, @unchecked Sendable {
             shared.withLock { $0.phase = .running }
         }
     }
+    /// Asks the store until it answers, as long as `ClusterConfiguration.storePatience` allows; says so once.
+    private func fromStore<Value: Sendable>(_ ask: @Sendable () async throws -> Value) async throws -> Value {
+        let end = loop.now + configuration.storePatience
+        var isTold = false
+        while true {
+            do {
+                let value = try await ask()
+                if isTold { notice(.storeBack) }
+                return value
+            } catch {
+                guard loop.now < end else { throw ClusterStartError.store("\(error)") }
+                if !isTold { notice(.storeAway("\(error)")) }
+                isTold = true
+                try await loop.sleep(for: Limits.storePause)
+            }
+        }
+    }
     /// Where another process keeps this node's row alive, this one must not take it over.
     private func watchForRival() async throws {
         func row() async throws -> NodeLease? {
-            do { return try await loop.withDeadline(Limits.storeCall) { [self] in try await leases.nodes() }.first { $0.node == node } } catch {
-                throw ClusterStartError.store("\(error)")
-            }
+            try await fromStore { [self] in try await loop.withDeadline(Limits.storeCall) { [self] in try await leases.nodes() }.first { $0.node == node } }
         }
         guard let first = try await row() else { return }
         let end = loop.now + configuration.leaseRenewal * 2 + Limits.rivalMargin

@@ -26,7 +26,7 @@ package final class Gateway: @unchecked Sendable {
     private var hasStarted = false
 
     package init(
-        configuration: GatewayConfiguration, loop: UVLoop, service: any ConferenceService, operations: any OperationsService, store: any RoomStore,
+        configuration: GatewayConfiguration, loop: UVLoop, service: any ConferenceService, composition: any CompositionService, operations: any OperationsService, store: any RoomStore,
         random: any RandomSource = SystemRandom(), hooks: GatewayHooks = GatewayHooks()
     ) throws(GatewayError) {
         let keys = try APIKeyring(configuration.keys)
@@ -42,9 +42,10 @@ package final class Gateway: @unchecked Sendable {
         self.disk = disk
         let signature = MediaSignature(keys: keys)
         let media = configuration.mediaDirectory.map { StoredFiles(root: $0) }
-        let sessions = SessionRoutes(service: service, authenticator: authenticator, iceServers: ICEServers(services: configuration.iceServers))
-        let recordings = RecordingRoutes(service: service, signature: signature, files: media.map { ($0, disk) })
-        var all = sessions.routes + recordings.routes + AdminRoutes(operations: operations, loop: loop).routes + NodeRoutes(configuration: configuration, hooks: hooks).routes
+        let sessions = SessionRoutes(service: service, authenticator: authenticator, iceServers: ICEServers(services: configuration.iceServers), random: random)
+        let recordings = RecordingRoutes(service: service, composition: composition, signature: signature, files: media.map { ($0, disk) })
+        let jobs = JobRoutes(service: composition, signature: signature, loop: loop, random: random)
+        var all = sessions.routes + recordings.routes + jobs.routes + AdminRoutes(operations: operations, loop: loop).routes + NodeRoutes(configuration: configuration, hooks: hooks).routes
         if let media { all += MediaRoutes(signature: signature, files: media, disk: disk).routes }
         all.append(Self.openAPI(describing: all, version: configuration.version))
         routes = RouteTable(all)

@@ -111,3 +111,30 @@ import Testing
         #expect(times.sorted()[times.count / 2] <= .milliseconds(1500))
     }
 }
+
+@Suite struct StartTests {
+    @Test func aStoreThatComesLateIsWaitedFor() async throws {
+        let store = FaultyStore(MemoryLeaseStore())
+        store.isCut = true
+        var configuration = ClusterConfiguration(name: "a", bind: SocketAddress(ipv4: 0x7F00_0001, port: freePorts(1)[0]), peers: [:], tls: nil)
+        configuration.storePatience = .seconds(20)
+        let node = try TestNode(configuration, store)
+        let starting = Task { try await node.system.start() }
+        try await until("it says what it waits for") { node.notices.all.contains { $0.contains("store") } }
+        store.isCut = false
+        try await starting.value
+        #expect(try await store.nodes().map(\.node) == ["a"])
+        await node.system.shutdown()
+        node.kill()
+    }
+    @Test func withoutPatienceTheStartFails() async throws {
+        let store = FaultyStore(MemoryLeaseStore())
+        store.isCut = true
+        let node = try TestNode(ClusterConfiguration(name: "a", bind: SocketAddress(ipv4: 0x7F00_0001, port: freePorts(1)[0]), peers: [:], tls: nil), store)
+        do {
+            try await node.system.start()
+            Issue.record("started")
+        } catch ClusterStartError.store {}
+        node.kill()
+    }
+}

@@ -115,3 +115,11 @@ class Person:
 
     def leave(self):
         self.page.click("#leave")
+
+
+def credential(person):
+    return person.page.evaluate("JSON.parse(sessionStorage.getItem('troupe.room.' + location.pathname.split('/')[2]))")
+
+
+def wait_state(person, state, seconds):
+    until(f"{person.name} is told `{state}`", lambda: person.page.evaluate("document.body.dataset.recording") == state, seconds)

@@ -1,10 +1,10 @@
 # timeout: 240
-"""The host records 20 s of two people on two nodes; every track is a playable file, on one time zero. A killed recorder's recording goes on at another, its hole listed."""
+"""The host records 20 s of two people on two nodes; every track is a playable file, on one time zero. A drained or killed recorder leaves no hole."""
 import json
 import time
 
 import _media
-from _chromium import Person, chromium
+from _chromium import Person, chromium, credential, wait_state
 from _cluster import Cluster, until
 from _troupectl import troupectl
 
@@ -13,14 +13,6 @@ def recordings_of(node, room, token):
     status, answer = node.get(f"/api/recordings?roomId={room}", token=token)
     assert status == 200, answer
     return answer["recordings"]
-
-
-def credential(person):
-    return person.page.evaluate("JSON.parse(sessionStorage.getItem('troupe.room.' + location.pathname.split('/')[2]))")
-
-
-def wait_state(person, state, seconds):
-    until(f"{person.name} is told `{state}`", lambda: person.page.evaluate("document.body.dataset.recording") == state, seconds)
 
 
 def check_files(cluster, room, recording, seconds, people):

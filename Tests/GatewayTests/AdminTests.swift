@@ -107,7 +107,7 @@ import Testing
     @Test func onlySoManyStreamsAreOpen() async throws {
         try await TestGateway.run { gateway in
             var clients: [TestClient] = []
-            for _ in 0..<EventStreams.Limits.open {
+            for _ in 0..<AdminRoutes.Limits.streams {
                 clients.append(try gateway.client())
                 try clients.last!.send(TestClient.head("GET", "/admin/v1/events?follow=1", headers: try admin(gateway)))
                 #expect(try clients.last!.response().status == 200)

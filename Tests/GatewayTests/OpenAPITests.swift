@@ -8,7 +8,7 @@ import Testing
 @Suite struct OpenAPITests {
     static func gateway() throws -> Gateway {
         let configuration = GatewayConfiguration(node: "north", bind: SocketAddress(host: "127.0.0.1", port: 0)!, keys: [TestGateway.key], mediaDirectory: "/tmp")
-        return try Gateway(configuration: configuration, loop: try UVLoop(name: "unused"), service: TestConference(), operations: TestOperations(), store: TestRoomStore())
+        return try Gateway(configuration: configuration, loop: try UVLoop(name: "unused"), service: TestConference(), composition: TestComposition(), operations: TestOperations(), store: TestRoomStore())
     }
     /// Every endpoint of API.md that exists so far, and nothing undescribed.
     @Test func describesEveryRoute() throws {
@@ -21,6 +21,8 @@ import Testing
             "/admin/v1/nodes": ["get"], "/admin/v1/top": ["get"], "/admin/v1/rooms": ["get"], "/admin/v1/rooms/{id}": ["get"], "/admin/v1/recordings": ["get"], "/admin/v1/jobs": ["get"],
             "/api/v1/events": ["get"], "/admin/v1/events": ["get"], "/admin/v1/rebalance": ["get", "post"], "/admin/v1/rooms/{id}/move": ["post"], "/admin/v1/rooms/{id}/pin": ["post", "delete"],
             "/admin/v1/nodes/{name}/drain": ["post"], "/admin/v1/nodes/{name}/undrain": ["post"],
+            "/recordings/{id}": ["get"], "/recordings/{id}/composition/token": ["post"], "/recordings/{id}/preview": ["post"], "/recordings/{id}/composition": ["get", "put"],
+            "/recordings/{id}/export": ["post"], "/jobs/{id}": ["get", "delete"], "/jobs/{id}/events": ["get"], "/api/recordings/{id}/guest-token": ["post"],
             "/api/v1/node": ["get"], "/healthz": ["get"], "/readyz": ["get"], "/metrics": ["get"], "/media/{path}": ["get"], "/openapi.json": ["get"],
         ]
         let paths = try #require(document["paths"]?.object)

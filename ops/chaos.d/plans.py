@@ -168,6 +168,8 @@ def store_down(world, arguments):
     verdict.is_true("health stays good", all(world.request(node, path)[0] == 200 for node in nodes for path in ("/healthz", "/readyz")))
     known = [world.request(node, f"/admin/v1/rooms/{run.room}", token=run.token)[1] for node in nodes]
     verdict.is_true("the room is told with all its people", all(len(room.get("participants", [])) == run.expected for room in known), "" if known[0].get("participants") else known[0])
+    sessions = [world.request(node, f"/api/v1/sessions/{run.room}", token=run.host["token"]) for node in nodes]
+    verdict.is_true("its clients are told too", all(status == 200 and len(room["participants"]) == run.expected for status, room in sessions), sessions[0][0])
     time.sleep(max(0.0, begun + OUTAGE_SECONDS - time.time()))
     world.database.start()
     end, status = time.time() + 10, 0

@@ -13,23 +13,16 @@ struct FinishedRecording: Sendable {
     var tracks: [RecordedTrack]
 }
 
-struct FinishFailure: Error, Sendable {
-    /// For people; says what to do where something can be done.
-    var message: String
-    /// Another attempt may do: the disk was full or busy, or another process was at it.
-    var isTemporary = false
-}
-
 extension FinishedRecording {
     /// Reads `metadata.json`.
-    static func read(_ layout: RecordingLayout, from objects: LocalFolder) -> Result<FinishedRecording, FinishFailure> {
+    static func read(_ layout: RecordingLayout, from objects: LocalFolder) -> Result<FinishedRecording, MediaFailure> {
         do {
             let key = try ObjectKey(layout.metadata)
             let bytes = try objects.read(key, range: 0..<(try objects.info(key).size))
             let manifest = try bytes.withUnsafeBytes { try CaptureJSON.decode(Manifest.self, $0) }
             return .success(FinishedRecording(manifest, layout))
         } catch {
-            return .failure(FinishFailure(message: "metadata.json cannot be read: \(error)"))
+            return .failure(MediaFailure(code: "bad_manifest", message: "metadata.json cannot be read: \(error)"))
         }
     }
 

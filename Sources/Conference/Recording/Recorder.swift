@@ -17,17 +17,21 @@ package final class Recorder: @unchecked Sendable {
     package let journals: JournalWriterThread
     private let settings: RecorderSettings
     private let objects: LocalFolder
+    private let disk: DiskThread
     private let loop: UVLoop
     private var writers: [RecordingID: CaptureWriter] = [:]
     /// Recordings released here, the newest last, and the epochs under which they were: an order that was on its way is too late.
     private var released: [(recording: RecordingID, epoch: Epoch)] = []
     private var running = 0
+    /// Told of each recording that became ready here. Set once, before the first.
+    package var onReady: (@Sendable (RecordingRecord) async -> Void)?
     private var queue = BoundedQueue<CheckedContinuation<Void, Never>>(capacity: Limits.waiting)
 
-    package init(settings: RecorderSettings, node: NodeName, loop: UVLoop, rings: [PacketRing]) throws {
+    package init(settings: RecorderSettings, node: NodeName, objects: LocalFolder, disk: DiskThread, loop: UVLoop, rings: [PacketRing]) throws {
         self.settings = settings
         self.loop = loop
-        objects = try LocalFolder(path: settings.storageRoot)
+        self.objects = objects
+        self.disk = disk
         let relay = ReportRelay(loop: loop)
         journals = JournalWriterThread(base: settings.storageRoot, writer: node, clock: loop) { relay.bring($0) }
         relay.recorder = self
@@ -66,13 +70,13 @@ package final class Recorder: @unchecked Sendable {
     }
 
     func erase(_ layout: RecordingLayout) async throws {
-        try objects.deleteAll(under: try ObjectKey(layout.folder))
+        try await disk.run { [objects] in try objects.deleteAll(under: try ObjectKey(layout.folder)) }
     }
 
     /// Runs `troupe-media finalise` for a recording whose journals are closed.
-    func finalise(_ layout: RecordingLayout, loop: any Loop) async -> Result<FinishedRecording, FinishFailure> {
+    func finalise(_ layout: RecordingLayout) async -> Result<FinishedRecording, MediaFailure> {
         while running >= Limits.children {
-            guard !queue.isFull else { return .failure(FinishFailure(message: "too many recordings wait to be finished; it is tried again at the next start")) }
+            guard !queue.isFull else { return .failure(MediaFailure(code: "overloaded", message: "too many recordings wait to be finished; it is tried again at the next start")) }
             await withCheckedContinuation { _ = queue.push($0) }
         }
         running += 1
@@ -80,32 +84,13 @@ package final class Recorder: @unchecked Sendable {
             running -= 1
             queue.pop()?.resume()
         }
-        let child = await run(["finalise", "--dir", "\(settings.storageRoot)/\(layout.folder)", "--recording", layout.recording.rawValue])
-        guard child.exit.isSuccess else {
-            let how = child.exit.signal == 0 ? "exit status \(child.exit.status)" : "signal \(child.exit.signal)"
-            let known = WorkerFailure.allCases.first { child.exit.signal == 0 && $0.exitCode == Int32(truncatingIfNeeded: child.exit.status) }
-            return .failure(FinishFailure(message: "finishing ended with \(how): \(child.lastLine)", isTemporary: known?.isTemporary ?? false))
-        }
-        return FinishedRecording.read(layout, from: objects)
-    }
-
-    private struct ChildResult: Sendable { var exit: ChildProcess.Exit; var lastLine: String }
-    private func run(_ arguments: [String]) async -> ChildResult {
-        let last = LastLine()
-        return await withCheckedContinuation { continuation in
-            do {
-                _ = try ChildProcess(loop, path: settings.mediaWorker, arguments: arguments, onLine: { last.text = $0 }, onExit: { exit in
-                    continuation.resume(returning: ChildResult(exit: exit, lastLine: last.text))
-                })
-            } catch {
-                continuation.resume(returning: ChildResult(exit: ChildProcess.Exit(status: 127, signal: 0), lastLine: "\(error)"))
-            }
+        let arguments = ["finalise", "--dir", "\(settings.storageRoot)/\(layout.folder)", "--recording", layout.recording.rawValue]
+        if let failure = await MediaOutcome.run(settings.mediaWorker, arguments, on: loop).failure { return .failure(failure) }
+        do { return try await disk.run { [objects] in FinishedRecording.read(layout, from: objects) } } catch {
+            return .failure(MediaFailure(code: "disk_busy", message: "the disk of recordings is too busy", isTemporary: true))
         }
     }
 }
-
-/// Written and read on the control loop only: a child's lines and its end arrive there.
-private final class LastLine: @unchecked Sendable { var text = "" }
 
 /// Brings the journal thread's reports to the control loop, in order.
 private final class ReportRelay: @unchecked Sendable {

@@ -82,17 +82,17 @@ extension Recording {
     }
 
     /// A disk that is full, or another process at the same recording, is waited for, `Limits.finishAttempts` times.
-    private func finalise() async -> Result<FinishedRecording, FinishFailure> {
+    private func finalise() async -> Result<FinishedRecording, MediaFailure> {
         var pause = Limits.finishRetry
         for _ in 1..<Limits.finishAttempts {
-            let result = await recorder.finalise(layout, loop: context.loop)
+            let result = await recorder.finalise(layout)
             guard record != nil, case .failure(let failure) = result, failure.isTemporary else { return result }
             context.log(.warning, "finish_retry", ["recording": recordingID.rawValue, "seconds": "\(pause.inSeconds)", "error": failure.message])
             await change(.processing, reason: "tried again: \(failure.message)")
             try? await context.loop.sleep(for: pause)
             pause = pause * 2
         }
-        return await recorder.finalise(layout, loop: context.loop)
+        return await recorder.finalise(layout)
     }
 
     private func finish(reason: String? = nil) async {
@@ -107,6 +107,7 @@ extension Recording {
             record!.tracks = finished.tracks
             if record!.stoppedAt == nil { record!.stoppedAt = record!.startedAt + .milliseconds(Int64(finished.duration * 1000)) }
             await change(.ready, reason: reason)
+            if let record, let onReady = recorder.onReady { context.loop.spawn { await onReady(record) } }
         case .failure(let failure):
             await change(.failed, reason: failure.message)
         }

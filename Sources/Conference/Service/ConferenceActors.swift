@@ -22,7 +22,6 @@ package enum ConferenceActors {
         } lost: { _, actor in
             await (actor as? Room)?.local { $0.claimLost() }
         }
-        if let recorder { system.provide(RecorderAgent(context: context, recorder: recorder), as: RecorderAgent.service) }
         system.virtual(Recording.kind, roles: ["recorder"], move: moving(Recording.self) { try await Recording.activate(from: $0, claim: $1, context: context, recorder: try required(recorder)) }) { key, claim, _ in
             try await Recording.activate(key: key, claim: claim, context: context, recorder: try required(recorder))
         } lost: { _, actor in
@@ -47,8 +46,14 @@ package enum ConferenceActors {
             left: { _, actor, _ in await (actor as? A)?.local { $0.left() } })
     }
 
+    /// On a recorder, once its cluster system has started.
+    package static func begin(_ context: ConferenceContext, _ recorder: Recorder) {
+        context.system.provide(RecorderAgent(context: context, recorder: recorder), as: RecorderAgent.service)
+        wakeUnfinished(context)
+    }
+
     /// Finishes, unasked, the recordings an earlier life of this node left open. Tried again while the store or the claim is not settled.
-    package static func wakeUnfinished(_ context: ConferenceContext) {
+    private static func wakeUnfinished(_ context: ConferenceContext) {
         context.loop.spawn {
             for _ in 0..<Limits.wakeAttempts {
                 do {

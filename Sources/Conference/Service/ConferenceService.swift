@@ -19,6 +19,8 @@ package struct Caller: Sendable, Equatable {
     package var canSubscribe = true
     package var name: String?
     package var metadata: String?
+    /// The credential is a token that works once: what it is good for the store knows.
+    package var singleUse: TokenHash?
     package init() {}
 }
 
@@ -76,7 +78,10 @@ package protocol ConferenceService: Sendable {
     func session(_ idOrCode: String, caller: Caller) async throws -> SessionDescription
     func endSession(_ id: RoomID, caller: Caller) async throws
     /// Admits a participant; the returned id is what the WebSocket presents.
-    func join(_ idOrCode: String, displayName: String, caller: Caller) async throws -> AdmissionRecord
+    /// - Parameter guest: of an invitation, which the join uses up.
+    func join(_ idOrCode: String, displayName: String, guest: TokenHash?, caller: Caller) async throws -> AdmissionRecord
+    /// Keeps an invitation to the room, by its token's hash.
+    func invite(to room: RoomID, _ hash: TokenHash, caller: Caller) async throws -> TokenRecord
     /// What a presented `participant_id` is worth in a room; nil when it was never admitted.
     func caller(room: RoomID, participant: ParticipantID) async throws -> Caller?
     func mute(_ participant: ParticipantID, in room: RoomID, track: TrackID?, muted: Bool, caller: Caller) async throws

@@ -15,10 +15,15 @@ package final class LocalConference: ConferenceService {
         package static let listRows = 200
         /// A first media packet that never comes does not hold up the answer longer.
         package static let startRecording = Duration.seconds(15)
+        /// A guest's invitation is good for so long.
+        package static let invitation = Duration.seconds(24 * 3600)
     }
 
     private let context: ConferenceContext
-    package init(context: ConferenceContext) { self.context = context }
+    /// Guests' invitations; nil takes none.
+    private let tokens: (any TokenStore)?
+    private var access: RoomAccess { RoomAccess(rooms: context.rooms) }
+    package init(context: ConferenceContext, tokens: (any TokenStore)? = nil) { self.context = context; self.tokens = tokens }
 
     // MARK: Rooms
 
@@ -60,11 +65,18 @@ package final class LocalConference: ConferenceService {
     }
 
     package func session(_ idOrCode: String, caller: Caller) async throws -> SessionDescription {
-        let record = try await record(idOrCode)
-        if record.endedAt != nil {
-            return SessionDescription(room: record, participants: [], publications: [], recording: nil, node: nil, epoch: nil)
+        let snapshot: RoomSnapshot
+        do {
+            let record = try await record(idOrCode)
+            if record.endedAt != nil {
+                return SessionDescription(room: record, participants: [], publications: [], recording: nil, node: nil, epoch: nil)
+            }
+            snapshot = try await context.room(record.id).snapshot()
+        } catch StoreError.away(let reason) {
+            // A room that runs tells of itself without the store; by its id, since the store alone knows codes.
+            guard let running = try? await context.room(RoomID(idOrCode)).snapshot() else { throw StoreError.away(reason) }
+            snapshot = running
         }
-        let snapshot = try await context.room(record.id).snapshot()
         let admin = caller.canAdmin
         return SessionDescription(
             room: snapshot.room, participants: snapshot.participants, publications: snapshot.publications.map(\.info),
@@ -73,11 +85,11 @@ package final class LocalConference: ConferenceService {
 
     package func endSession(_ id: RoomID, caller: Caller) async throws {
         _ = try await record(id.rawValue)
-        try await requireHost(of: id, caller)
+        try await access.requireHost(of: id, caller)
         try await context.room(id).end()
     }
 
-    package func join(_ idOrCode: String, displayName: String, caller: Caller) async throws -> AdmissionRecord {
+    package func join(_ idOrCode: String, displayName: String, guest: TokenHash?, caller: Caller) async throws -> AdmissionRecord {
         let record = try await record(idOrCode)
         guard record.endedAt == nil else { throw ServiceError(.ended, code: "room_ended", message: "this room has ended; create a new one") }
         guard !displayName.isEmpty, displayName.utf8.count <= RoomCore.Limits.nameBytes else {
@@ -87,9 +99,21 @@ package final class LocalConference: ConferenceService {
         guard snapshot.participants.count < record.maxParticipants else {
             throw ServiceError(.conflict, code: "room_full", message: "this room holds \(record.maxParticipants) participants; wait until someone leaves")
         }
+        // Last: an invitation is not used up by a join that is refused for another reason.
+        if let guest {
+            guard let tokens else { throw ServiceError(.unsupported, code: "guest_tokens_unsupported", message: "this node takes no guest tokens; leave `guest_token` out") }
+            try await tokens.burn(guest, for: TokenBinding(kind: .guest, room: record.id), scope: nil, context)
+        }
         let admission = AdmissionRecord(roomID: record.id, participantID: newParticipantID(), name: displayName, role: .guest, admittedAt: context.loop.wall)
         try await context.rooms.admit(admission)
         return admission
+    }
+    package func invite(to room: RoomID, _ hash: TokenHash, caller: Caller) async throws -> TokenRecord {
+        let record = try await record(room.rawValue)
+        guard record.endedAt == nil else { throw ServiceError(.ended, code: "room_ended", message: "this room has ended; create a new one") }
+        try await access.requireHost(of: record.id, caller)
+        guard let tokens else { throw ServiceError(.unsupported, code: "guest_tokens_unsupported", message: "this node makes no guest tokens") }
+        return try await tokens.make(hash, for: TokenBinding(kind: .guest, room: record.id), scopes: [], life: Limits.invitation)
     }
 
     package func caller(room: RoomID, participant: ParticipantID) async throws -> Caller? {
@@ -105,21 +129,13 @@ package final class LocalConference: ConferenceService {
     }
 
     package func mute(_ participant: ParticipantID, in room: RoomID, track: TrackID?, muted: Bool, caller: Caller) async throws {
-        try await requireHost(of: room, caller)
+        try await access.requireHost(of: room, caller)
         try await context.room(room).mute(participant, track: track, muted: muted, by: nil, attachment: nil)
     }
 
     package func remove(_ participant: ParticipantID, from room: RoomID, caller: Caller) async throws {
-        try await requireHost(of: room, caller)
+        try await access.requireHost(of: room, caller)
         try await context.room(room).remove(participant, by: nil)
-    }
-
-    /// Host of the room by admission, or an admin's token.
-    private func requireHost(of room: RoomID, _ caller: Caller) async throws {
-        if caller.canAdmin, caller.room == nil || caller.room == room { return }
-        if let identity = caller.identity,
-           let admission = try await context.rooms.admission(room: room, participant: ParticipantID(identity)), admission.role == .host { return }
-        throw ServiceError(.forbidden, code: "host_only", message: "only the room's host or an admin may do this")
     }
 
     // MARK: Signalling
@@ -173,16 +189,16 @@ package final class LocalConference: ConferenceService {
     // MARK: Recordings
 
     package func startRecording(_ room: RoomID, caller: Caller) async throws -> RecordingStatus {
-        if !caller.canRecord { try await requireHost(of: room, caller) }
+        if !caller.canRecord { try await access.requireHost(of: room, caller) }
         return try await ClusterSystem.$deadline.withValue(Limits.startRecording) { try await context.room(room).startRecording(by: nil) }
     }
     package func stopRecording(_ room: RoomID, caller: Caller) async throws -> RecordingStatus {
-        if !caller.canRecord { try await requireHost(of: room, caller) }
+        if !caller.canRecord { try await access.requireHost(of: room, caller) }
         return try await context.room(room).stopRecording(by: nil)
     }
     package func recording(_ id: RecordingID, caller: Caller) async throws -> RecordingRecord {
         guard let record = try await context.recordings.recording(id) else { throw ServiceError(.notFound, code: "unknown_recording", message: "no recording has this id") }
-        try await requireViewer(of: record.status.roomID, caller)
+        try await access.requireViewer(of: record.status.roomID, caller)
         return record
     }
     package func recordings(room: RoomID?, caller: Caller) async throws -> [RecordingRecord] {
@@ -193,20 +209,14 @@ package final class LocalConference: ConferenceService {
             return try await context.recordings.recordings(room: nil, limit: Limits.listRows)
         }
         if let room, room != bound { throw ServiceError(.forbidden, code: "other_room", message: "this token is bound to room \(bound)") }
-        try await requireViewer(of: bound, caller)
+        try await access.requireViewer(of: bound, caller)
         return try await context.recordings.recordings(room: bound, limit: Limits.listRows)
     }
     package func deleteRecording(_ id: RecordingID, caller: Caller) async throws {
         guard let record = try await context.recordings.recording(id) else { throw ServiceError(.notFound, code: "unknown_recording", message: "no recording has this id") }
-        try await requireHost(of: record.status.roomID, caller)
+        try await access.requireHost(of: record.status.roomID, caller)
         guard !record.status.state.isActive else { throw ServiceError(.conflict, code: "still_recording", message: "stop the recording first") }
         try await context.recording(id).erase()
-    }
-    private func requireViewer(of room: RoomID, _ caller: Caller) async throws {
-        if caller.canAdmin, caller.room == nil || caller.room == room { return }
-        guard let identity = caller.identity, try await context.rooms.admission(room: room, participant: ParticipantID(identity)) != nil else {
-            throw ServiceError(.forbidden, code: "not_a_participant", message: "recordings are shown to the room's participants and admins")
-        }
     }
 }
 

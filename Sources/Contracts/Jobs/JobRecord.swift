@@ -53,7 +53,7 @@ package struct JobOwner: Codable, Sendable, Hashable {
     package init(node: NodeName, incarnation: Incarnation) { self.node = node; self.incarnation = incarnation }
 }
 
-package struct JobFailure: Codable, Sendable, Hashable {
+package struct JobFailure: Error, Codable, Sendable, Hashable {
     /// Stable, in snake_case.
     package let code: String
     package let message: String

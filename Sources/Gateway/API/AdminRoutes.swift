@@ -3,7 +3,6 @@
 internal import Contracts
 internal import EventLoop
 internal import Primitives
-internal import Synchronization
 
 struct AdminRoutes: Sendable {
     private enum Fields {
@@ -12,9 +11,12 @@ struct AdminRoutes: Sendable {
         static let action = Field<RebalanceOrder>.choice("action", [.plan, .begin, .stop, .resume], "plan: work one out, move nothing; begin: carry one out")
     }
     let operations: any OperationsService
-    let loop: any Loop
-    private let streams = EventStreams()
-    init(operations: any OperationsService, loop: any Loop) { self.operations = operations; self.loop = loop }
+    enum Limits {
+        /// Event streams that are open at this gateway.
+        static let streams = 64
+    }
+    private let streams: ServerSentEvents
+    init(operations: any OperationsService, loop: any Loop) { self.operations = operations; streams = ServerSentEvents(most: Limits.streams, loop: loop) }
 
     var routes: [Route] { looking + acting + [feed("/admin/v1/events", tag: "admin"), feed("/api/v1/events", tag: "events")] }
 
@@ -70,8 +72,11 @@ struct AdminRoutes: Sendable {
         // The first page is asked for before anything is answered, so that what is wrong has its status.
         let first = try await operations.events(query)
         guard call.request.query("follow") == "1" else { return .json(first.json) }
-        guard let stream = streams.open(query, first, operations, loop) else { throw Failure(503, "too_many_streams", "\(EventStreams.Limits.open) event streams are open at this node; use another") }
-        return HTTPResponse(status: 200, headers: [("Content-Type", "text/event-stream"), ("Cache-Control", "no-store")], live: { await stream.next() })
+        return try streams.answer((query: query, first: Optional(first))) { [operations] state in
+            let page = if let first = state.first.take() { first } else { try await operations.events(state.query) }
+            state.query.since = page.cursor
+            return page.serverSent
+        }
     }
 
     // MARK: Acting
@@ -108,65 +113,11 @@ struct AdminRoutes: Sendable {
     }
 }
 
-/// The event streams that are open at this gateway: so many and no more.
-final class EventStreams: Sendable {
-    enum Limits {
-        static let open = 64
-    }
-    private let open = Atomic<Int>(0)
-
-    fileprivate func open(_ query: EventQuery, _ first: EventFeed, _ operations: any OperationsService, _ loop: any Loop) -> EventStream? {
-        guard open.add(1, ordering: .relaxed).newValue <= Limits.open else {
-            open.subtract(1, ordering: .relaxed)
-            return nil
-        }
-        return EventStream(self, query, first, operations, loop)
-    }
-    fileprivate func closed() { open.subtract(1, ordering: .relaxed) }
-}
-
-/// The feed as server-sent events (WHATWG HTML §9.2): `id` is what to ask `since` with. Confined to the loop.
-private final class EventStream: @unchecked Sendable {
-    enum Limits {
-        static let look = Duration.milliseconds(500)
-        /// A comment, so that a client that is gone is noticed.
-        static let heartbeat = Duration.seconds(15)
-        /// Looks in a row that the store may not answer.
-        static let failures = 120
-    }
-    private let streams: EventStreams
-    private var query: EventQuery
-    private var page: EventFeed?
-    private let operations: any OperationsService
-    private let loop: any Loop
-    private var failures = 0
-
-    init(_ streams: EventStreams, _ query: EventQuery, _ first: EventFeed, _ operations: any OperationsService, _ loop: any Loop) {
-        self.streams = streams; self.query = query; self.operations = operations; self.loop = loop
-        page = first
-    }
-    deinit { streams.closed() }
-
-    /// The next piece of the body; nil ends it.
-    func next() async -> [UInt8]? {
-        let quiet = loop.now + Limits.heartbeat
-        while !Task.isCancelled {
-            if page == nil {
-                do { page = try await operations.events(query); failures = 0 } catch { failures += 1 }
-                if failures >= Limits.failures { return nil }
-            }
-            if let found = page.take() {
-                query.since = found.cursor
-                if !found.events.isEmpty || found.isCut { return Array(Self.text(found).utf8) }
-            }
-            guard loop.now < quiet else { return Array(":\n\n".utf8) }
-            do { try await loop.sleep(for: Limits.look) } catch { return nil }
-        }
-        return nil
-    }
-    private static func text(_ feed: EventFeed) -> String {
-        var text = feed.isCut ? "event: events_removed\ndata: {}\n\n" : ""
-        for event in feed.events { text += "id: \(event.position ?? event.sequence)\nevent: \(event.type.filter { $0 != "\n" && $0 != "\r" })\ndata: \(event.json.text)\n\n" }
-        return text
+extension EventFeed {
+    /// `id` is what to ask `since` with.
+    fileprivate var serverSent: ServerSentEvents.Look {
+        var text = isCut ? "event: events_removed\ndata: {}\n\n" : ""
+        for event in events { text += "id: \(event.position ?? event.sequence)\nevent: \(event.type.filter { $0 != "\n" && $0 != "\r" })\ndata: \(event.json.text)\n\n" }
+        return text.isEmpty ? .unchanged : .text(text)
     }
 }

@@ -1,4 +1,5 @@
 // What a node says about itself, and its signed media.
+internal import EventLoop
 internal import Primitives
 
 struct NodeRoutes: Sendable {
@@ -50,10 +51,18 @@ struct MediaRoutes: Sendable {
         }
         let file = try await disk.run { () throws(Failure) -> OpenFile? in files.open(key) }
         guard let file else { throw Failure(404, "file_missing", "the file is gone; the recording may have been deleted") }
+        if SignedPlaylist.isPlaylist(key), file.size <= SignedPlaylist.Limits.bytes { return try await playlist(file, key, call) }
         var response = FileResponse.make(file, path: key, request: call.request, cache: "private, max-age=600")
         if call.request.query("download") == "1", let name = key.split(separator: "/").last {
             response.set("Content-Disposition", "attachment; filename=\"" + name.filter { $0 != "\"" && $0 != "\\" } + "\"")
         }
         return response
+    }
+    /// Its segments get URLs as short-lived as its own; a player of a running recording asks for it again and again.
+    private func playlist(_ file: OpenFile, _ key: String, _ call: RouteCall) async throws -> HTTPResponse {
+        let bytes = try await disk.run { () throws(Failure) -> [UInt8]? in file.read(at: 0, count: Int(file.size)) }
+        guard let bytes else { throw Failure(503, "disk_busy", "the playlist cannot be read; try again") }
+        let text = SignedPlaylist.sign(String(decoding: bytes, as: UTF8.self), key: key, signature, now: call.now)
+        return HTTPResponse(status: 200, headers: [("Content-Type", MediaType.of(path: key)), ("Cache-Control", "no-store")], body: Array(text.utf8))
     }
 }

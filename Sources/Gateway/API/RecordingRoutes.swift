@@ -1,14 +1,17 @@
 // Recordings over HTTP: start, stop, look, list, delete.
 internal import Conference
 internal import Contracts
+internal import EventLoop
 internal import Primitives
 
 struct RecordingRoutes: Sendable {
-    enum Limits { static let metadataBytes: Int64 = 1 << 20 }
+    enum Limits { /// Of metadata.json and of a preview's index.
+        static let documentBytes: Int64 = 1 << 20 }
     private enum Fields {
         static let roomID = Field.string("room_id", 1...128, "The room's id")
     }
     let service: any ConferenceService
+    let composition: any CompositionService
     let signature: MediaSignature
     /// Where finished files lie, and the thread that reads them; nil serves none.
     let files: (StoredFiles, DiskThread)?
@@ -26,6 +29,9 @@ struct RecordingRoutes: Sendable {
                 .get, "/recording/{id}", tag: "recordings", "A recording with its files", access: .bearer,
                 answers: [.init(200, "Its state and signed URLs of its files", ResponseSchemas.recording)], failures: [403, 404], handler: get),
             Route(
+                .get, "/recordings/{id}", tag: "recordings", "A recording with what was made of it", access: .bearer,
+                answers: [.init(200, "Its state, its preview and exports, signed URLs", ResponseSchemas.recording)], failures: [403, 404], handler: getWithJobs),
+            Route(
                 .delete, "/recording/{id}", tag: "recordings", "Delete a recording's media and rows", access: .bearer,
                 answers: [.init(200, "Deleted", ResponseSchemas.done)], failures: failures, handler: delete),
             Route(
@@ -41,11 +47,25 @@ struct RecordingRoutes: Sendable {
     private func stop(_ call: RouteCall) async throws -> HTTPResponse {
         .json(Wire.recording(try await service.stopRecording(RoomID(try call.value(Fields.roomID)), caller: call.caller)))
     }
-    private func get(_ call: RouteCall) async throws -> HTTPResponse {
+    private func get(_ call: RouteCall) async throws -> HTTPResponse { .json(.object(try await description(call).1)) }
+    private func getWithJobs(_ call: RouteCall) async throws -> HTTPResponse {
+        var (record, json) = try await description(call)
+        let jobs = try await composition.jobs(of: record.status.recordingID, caller: call.caller), folder = Self.folder(of: record)
+        // The newest of each kind speaks for it; what every recording gets by itself is no export somebody asked for.
+        json["preview_status"] = jobs.first { $0.kind == .preview }.map { .string($0.state.rawValue) }
+        json["export_status"] = jobs.first { $0.kind == .export && $0.dedupeKey == nil }.map { .string($0.state.rawValue) }
+        json["jobs"] = .array(jobs.map { Wire.job($0, signature, call.now) })
+        if jobs.contains(where: { $0.kind == .preview && ($0.state == .ready || $0.state == .processing) }), let index = try await file(folder + "/preview/index.json") {
+            json["preview"] = SignedPlaylist.sign(index, key: folder + "/preview/index.json", signature, now: call.now)
+        }
+        if jobs.contains(where: { $0.kind == .thumbnail && $0.state == .ready }) { json["thumbnail_url"] = .string(signature.path(for: folder + "/thumbnail.jpg", now: call.now)) }
+        return .json(.object(json))
+    }
+    private func description(_ call: RouteCall) async throws -> (RecordingRecord, JSONObject) {
         let record = try await service.recording(RecordingID(call.parameter("id")), caller: call.caller)
         var json = json(record, call.now)
-        if record.status.state == .ready, let metadata = try await metadata(of: record) { json["metadata"] = metadata }
-        return .json(.object(json))
+        if record.status.state == .ready, let metadata = try await file(Self.folder(of: record) + "/metadata.json") { json["metadata"] = metadata }
+        return (record, json)
     }
     private func delete(_ call: RouteCall) async throws -> HTTPResponse {
         try await service.deleteRecording(RecordingID(call.parameter("id")), caller: call.caller)
@@ -82,12 +102,11 @@ struct RecordingRoutes: Sendable {
     private static func folder(of record: RecordingRecord) -> String {
         "rooms/\(record.status.roomID.rawValue)/\(record.status.recordingID.rawValue)"
     }
-    /// The manifest beside the files; nil where there is none to read.
-    private func metadata(of record: RecordingRecord) async throws -> JSON? {
+    /// A JSON document beside the files; nil where there is none to read.
+    private func file(_ key: String) async throws -> JSON? {
         guard let (folder, disk) = files else { return nil }
-        let key = Self.folder(of: record) + "/metadata.json"
         let bytes = try await disk.run { () throws(Failure) -> [UInt8]? in
-            guard let file = folder.open(key), file.size <= Limits.metadataBytes else { return nil }
+            guard let file = folder.open(key), file.size <= Limits.documentBytes else { return nil }
             return file.read(at: 0, count: Int(file.size))
         }
         guard let bytes, let json = try? JSONParser.parse(bytes), case .object = json else { return nil }

@@ -25,6 +25,8 @@ enum ResponseSchemas {
         ("duration", Schema.number, false), ("size", Schema.integer, false), ("output_path", Schema.string, false), ("recorder", Schema.string, true),
         ("tracks", Schema.array(recordedTrack), true), ("metadata_url", Schema.string, false), ("timeline_url", Schema.string, false),
         ("metadata", ["type": "object", "description": "metadata.json: what was captured, with each track's integrity"], false),
+        ("preview_status", Schema.choice(jobStates), false), ("preview", ["type": "object", "description": "preview/index.json with signed URLs"], false),
+        ("export_status", Schema.choice(jobStates), false), ("thumbnail_url", Schema.string, false), ("jobs", Schema.array(job), false),
     ])
     static let recordings = Schema.object([("recordings", Schema.array(recording))])
     static let created = Schema.object([
@@ -34,6 +36,21 @@ enum ResponseSchemas {
     static let joined = Schema.object([
         ("participant_id", Schema.string), ("session_id", Schema.string), ("token", Schema.string), ("ws_url", Schema.string),
         ("ice_servers", Schema.array(Schema.object([("urls", Schema.array(Schema.string), true), ("username", Schema.string, false), ("credential", Schema.string, false)]))),
+    ])
+    static let invitation = Schema.object([("guest_token", Schema.string), ("expires_at", Schema.time), ("join_url", Schema.string)])
+    static let compositionToken = Schema.object([("token", Schema.string), ("expires_at", Schema.time), ("scopes", Schema.array(Schema.string))])
+    static let jobStates = ["queued", "processing", "ready", "failed", "cancelled"]
+    static let jobAccepted = Schema.object([("job_id", Schema.string), ("status", Schema.choice(jobStates))])
+    static let job = Schema.object([
+        ("job_id", Schema.string, true), ("kind", Schema.choice(["finalise", "preview", "export", "thumbnail"]), true), ("recording_id", Schema.string, true),
+        ("room_id", Schema.string, true), ("status", Schema.choice(jobStates), true), ("progress", Schema.number, true), ("eta_seconds", Schema.number, false),
+        ("attempt", Schema.integer, true), ("priority", Schema.integer, true), ("created_at", Schema.time, true), ("finished_at", Schema.time, false),
+        ("error", Schema.object([("code", Schema.string), ("message", Schema.string)]), false), ("url", Schema.string, false),
+        ("duration", Schema.number, false), ("size", Schema.integer, false), ("complete", Schema.boolean, false), ("note", Schema.string, false),
+    ])
+    static let composition = Schema.object([
+        ("composition_id", Schema.string, true), ("status", Schema.choice(["saved"]), true), ("version", Schema.integer, true), ("updated_at", Schema.time, true),
+        ("composition", ["type": "object"], false),
     ])
     static let session = Schema.object([
         ("session_id", Schema.string, true), ("meeting_code", Schema.string, true), ("title", Schema.string, true), ("host_name", Schema.string, true),

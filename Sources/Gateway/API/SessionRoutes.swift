@@ -17,13 +17,14 @@ struct SessionRoutes: Sendable {
         static let recordingPolicy = Field.string("recording_policy", 1...64, required: false)
         static let region = Field.string("region", 1...64, required: false, "Where the room should live")
         static let displayName = Field.string("display_name", 1...Limits.name, "How others see you")
-        static let guestToken = Field.string("guest_token", 1...AccessToken.Limits.bytes, required: false)
+        static let guestToken = Field.string("guest_token", 1...SingleUseToken.Limits.bytes, required: false, "An invitation; this join uses it up")
         static let trackID = Field.string("track_id", 1...128, required: false, "One track; without it all of the participant's")
         static let muted = Field.boolean("muted")
     }
     let service: any ConferenceService
     let authenticator: Authenticator
     let iceServers: ICEServers
+    let random: any RandomSource
 
     var routes: [Route] {
         [
@@ -39,7 +40,10 @@ struct SessionRoutes: Sendable {
                 answers: [.init(200, "Ended", ResponseSchemas.done)], failures: [403, 404, 410], handler: end),
             Route(
                 .post, "/api/v1/sessions/{id}/join", tag: "rooms", "Get a place in a room", fields: [Fields.displayName, Fields.guestToken],
-                answers: [.init(200, "What to open the WebSocket with", ResponseSchemas.joined)], failures: [403, 404, 409, 410, 422], repeatable: true, handler: join),
+                answers: [.init(200, "What to open the WebSocket with", ResponseSchemas.joined)], failures: [401, 403, 404, 409, 410, 422], repeatable: true, handler: join),
+            Route(
+                .post, "/api/recordings/{id}/guest-token", tag: "rooms", "Invite one guest to a room", access: .bearer,
+                answers: [.init(201, "A token that admits once", ResponseSchemas.invitation)], failures: [403, 404, 410], repeatable: true, handler: invite),
             Route(
                 .post, "/api/v1/rooms/{id}/participants/{pid}/mute", tag: "rooms", "Mute or unmute a participant's tracks", access: .bearer,
                 fields: [Fields.trackID, Fields.muted], answers: [.init(200, "Done", ResponseSchemas.done)], failures: [403, 404, 410], repeatable: true, handler: mute),
@@ -72,14 +76,19 @@ struct SessionRoutes: Sendable {
         return .json(["ok": true])
     }
     private func join(_ call: RouteCall) async throws -> HTTPResponse {
-        guard try call.optional(Fields.guestToken) == nil else { throw Failure(422, "guest_tokens_unsupported", "this node takes no guest tokens yet; leave `guest_token` out") }
-        let name = try call.value(Fields.displayName)
-        let admission = try await service.join(call.parameter("id"), displayName: name, caller: call.caller)
+        let name = try call.value(Fields.displayName), guest = try call.optional(Fields.guestToken).map(SingleUseToken.hash)
+        let admission = try await service.join(call.parameter("id"), displayName: name, guest: guest, caller: call.caller)
         let token = authenticator.mint(participant: admission.participantID, name: admission.name, room: admission.roomID, isHost: admission.role == .host, now: call.now)
         return .json([
             "participant_id": .string(admission.participantID.rawValue), "session_id": .string(admission.roomID.rawValue), "token": .string(token),
             "ws_url": .string(Self.webSocketURL(call.base, admission.roomID)), "ice_servers": iceServers.json(for: admission.participantID, now: call.now),
         ])
+    }
+    private func invite(_ call: RouteCall) async throws -> HTTPResponse {
+        let room = try room(call), (text, hash) = SingleUseToken.make(.guest, random)
+        let record = try await service.invite(to: room, hash, caller: call.caller)
+        let page = call.base + "/session/" + PercentEncoding.encode(path: room.rawValue)
+        return .json(["guest_token": .string(text), "expires_at": .string(record.expiresAt.rfc3339), "join_url": .string(page + "#guest_token=" + text)], status: 201)
     }
     private func mute(_ call: RouteCall) async throws -> HTTPResponse {
         let track = try call.optional(Fields.trackID).map { TrackID($0) }

@@ -18,6 +18,11 @@ package struct Authenticator: Sendable {
         guard let authorization else { return anonymous }
         let parts = authorization.split(separator: " ", maxSplits: 1)
         guard parts.count == 2, parts[0].lowercased() == "bearer" else { throw .malformed }
+        if SingleUseToken.isComposition(String(parts[1])) {
+            var caller = Caller()
+            caller.singleUse = SingleUseToken.hash(of: String(parts[1]))
+            return caller
+        }
         var caller = try caller(token: String(parts[1]), now: now)
         caller.canCreate = caller.canCreate || anonymous.canCreate
         caller.canJoin = caller.canJoin || anonymous.canJoin

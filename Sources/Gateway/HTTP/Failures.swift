@@ -51,6 +51,7 @@ extension Failure {
         case let error as JSONError: self.init(400, "malformed", error.description)
         case let error as TokenError: self.init(401, error == .expired ? "token_expired" : "bad_token", error.description)
         case let error as StoreError: self.init(error)
+        case is DiskThread.Busy: self.init(503, "disk_busy", "too many files are being read; try again in a moment")
         case is DeadlineExceeded: self.init(503, "timeout", "the node did not finish in time; ask whether it was done before you try again")
         case is CancellationError: self.init(503, "cancelled", "the node stopped before it finished; try again")
         default: self.init(500, "internal", "something failed inside the node; report the request id")

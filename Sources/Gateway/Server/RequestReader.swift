@@ -19,7 +19,7 @@ struct RequestReader {
     private static let tokens: [(lws_token_indexes, String)] = [
         (WSI_TOKEN_HOST, "host"), (WSI_TOKEN_ORIGIN, "origin"), (WSI_TOKEN_HTTP_AUTHORIZATION, "authorization"), (WSI_TOKEN_HTTP_CONTENT_TYPE, "content-type"),
         (WSI_TOKEN_HTTP_CONTENT_LENGTH, "content-length"), (WSI_TOKEN_HTTP_TRANSFER_ENCODING, "transfer-encoding"), (WSI_TOKEN_HTTP_RANGE, "range"),
-        (WSI_TOKEN_HTTP_IF_RANGE, "if-range"), (WSI_TOKEN_HTTP_IF_NONE_MATCH, "if-none-match"), (WSI_TOKEN_HTTP_IF_MODIFIED_SINCE, "if-modified-since"),
+        (WSI_TOKEN_HTTP_IF_RANGE, "if-range"), (WSI_TOKEN_HTTP_IF_MATCH, "if-match"), (WSI_TOKEN_HTTP_IF_NONE_MATCH, "if-none-match"), (WSI_TOKEN_HTTP_IF_MODIFIED_SINCE, "if-modified-since"),
         (WSI_TOKEN_UPGRADE, "upgrade"), (WSI_TOKEN_CONNECTION, "connection"), (WSI_TOKEN_HTTP, ":version"), (WSI_TOKEN_HTTP_AC_REQUEST_HEADERS, "access-control-request-headers"),
     ]
     private static let customNames = ["idempotency-key"]

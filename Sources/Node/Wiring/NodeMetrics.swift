@@ -18,6 +18,8 @@ final class NodeMetrics: @unchecked Sendable {
     private let recorder: Recorder?
     /// Set once, before the first request can come.
     var gateway: Gateway?
+    /// Of a compositor.
+    weak var runner: JobRunner?
 
     init(environment: NodeEnvironment, system: ClusterSystem, edge: Edge, media: [MediaLoop], planes: [MediaPlane], recorder: Recorder?) {
         self.environment = environment; self.system = system; self.edge = edge; self.media = media; self.planes = planes; self.recorder = recorder
@@ -85,6 +87,13 @@ final class NodeMetrics: @unchecked Sendable {
                 .init(["cause": "ring_full"], Double(journals.ringFull)), .init(["cause": "disk"], Double(journals.lost)),
             ])
             text.add("troupe_journal_open_tracks", .gauge, "Tracks being captured.", Double(journals.openTracks))
+        }
+        if let jobs = runner?.counters {
+            text.add("troupe_jobs_started_total", .counter, "Attempts at jobs begun here.", Double(jobs.started))
+            text.add("troupe_jobs_ended_total", .counter, "Attempts that ended, by outcome.", [
+                .init(["outcome": "ready"], Double(jobs.ready)), .init(["outcome": "failed"], Double(jobs.failed)), .init(["outcome": "stopped"], Double(jobs.stopped)),
+            ])
+            text.add("troupe_jobs_running", .gauge, "Jobs under work here.", Double(jobs.running))
         }
         if let gateway { text.append(gateway.metrics()) }
         return text.text

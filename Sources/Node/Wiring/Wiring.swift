@@ -15,6 +15,8 @@ package enum Wiring {
     private enum Limits {
         /// Exit status of a process whose media stands still (EX_SOFTWARE of sysexits.h).
         static let stalledExit: Int32 = 70
+        /// A node may be started together with its database, or while that is overloaded.
+        static let storePatience = Duration.seconds(60)
     }
     /// Starts every part of a node on its control loop and gives back what stops them.
     static func start(_ environment: NodeEnvironment) async throws -> any NodeService {
@@ -31,8 +33,9 @@ package enum Wiring {
             system: system, loop: environment.control, rooms: environment.store, recordings: environment.store, events: environment.store, random: environment.random,
             edge: edge,
             addresses: environment.topology.edgeAddresses, log: { level, event, fields in log.write(LogLevel(level), event, fields.sorted { $0.key < $1.key }) })
+        let disk = DiskThread(name: "recordings")
         let recorder = environment.node.roles.contains(.recorder)
-            ? try Recorder(settings: settings, node: environment.node.name, loop: environment.control, rings: planes.map(\.ring)) : nil
+            ? try Recorder(settings: settings, node: environment.node.name, objects: environment.objects, disk: disk, loop: environment.control, rings: planes.map(\.ring)) : nil
         ConferenceActors.register(context, recorder: recorder)
         system.observeNotices { log.info("cluster", ["notice": "\($0)"]) }
         system.observeMembers { event in
@@ -51,6 +54,7 @@ package enum Wiring {
         }
         watchdog.start()
         try await system.start()
+        if let recorder { ConferenceActors.begin(context, recorder) }
         try environment.control.onSignal(SIGHUP) { reloadCertificates(environment, system) }
         let metrics = NodeMetrics(environment: environment, system: system, edge: edge, media: media, planes: planes, recorder: recorder)
         let sampler = NodeSampler(name: environment.node.name, loop: environment.control, media: media)
@@ -58,13 +62,25 @@ package enum Wiring {
             context: context, process: .init(version: Release.version, startedAt: environment.startedAt, sample: { sampler.sample }))
         Operations.provide(operations, in: system)
         sampler.start()
+        let runner = environment.node.roles.contains(.compositor)
+            ? JobRunner(context: context, jobs: environment.store, settings: settings, objects: environment.objects, disk: disk, loop: environment.control, processors: processors(environment)) : nil
+        let desk = CompositionDesk(
+            context: context, jobs: environment.store, tokens: environment.store, compositions: environment.store, objects: environment.objects, disk: disk, nudge: { runner?.nudge() })
+        recorder?.onReady = { record in await desk.makeDefaults(of: record) }
+        runner?.start()
+        metrics.runner = runner
         let gateway = try Gateway(
-            configuration: try GatewayConfiguration(environment), loop: environment.control, service: LocalConference(context: context), operations: operations,
+            configuration: try GatewayConfiguration(environment), loop: environment.control, service: LocalConference(context: context, tokens: environment.store),
+            composition: desk, operations: operations,
             store: environment.store, random: environment.random, hooks: metrics.hooks)
         metrics.gateway = gateway
         try await gateway.start()
-        if recorder != nil { ConferenceActors.wakeUnfinished(context) }
-        return RunningNode(context: context, operations: operations, sampler: sampler, watchdog: watchdog, media: media, recorder: recorder, gateway: gateway)
+        return RunningNode(context: context, operations: operations, sampler: sampler, watchdog: watchdog, media: media, recorder: recorder, runner: runner, disk: disk, gateway: gateway)
+    }
+
+    /// Those the topology sets aside for it; else all of the machine's, which live media takes from whenever it wants.
+    private static func processors(_ environment: NodeEnvironment) -> Int {
+        environment.node.pipelineCPUs.isEmpty ? max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) : environment.node.pipelineCPUs.count
     }
 
     private static func cluster(_ environment: NodeEnvironment) throws -> ClusterConfiguration {
@@ -82,6 +98,7 @@ package enum Wiring {
         configuration.capacity = Double(node.capacity)
         // A room costs one unit: 100, the default, is 10,000 rooms.
         configuration.units = node.capacity * ClusterConfiguration.Limits.units / 100
+        configuration.storePatience = Limits.storePatience
         configuration.tags = ["http": environment.topology.url(of: node)]
         configuration.advertised = node.linkAddress
         return configuration
@@ -137,10 +154,12 @@ private final class RunningNode: NodeService {
     private let watchdog: MediaWatchdog
     private let media: [MediaLoop]
     private let recorder: Recorder?
+    private let runner: JobRunner?
+    private let disk: DiskThread
     private let gateway: Gateway
 
-    init(context: ConferenceContext, operations: ClusterOperations, sampler: NodeSampler, watchdog: MediaWatchdog, media: [MediaLoop], recorder: Recorder?, gateway: Gateway) {
-        self.context = context; self.operations = operations; self.sampler = sampler; self.watchdog = watchdog; self.media = media; self.recorder = recorder; self.gateway = gateway
+    init(context: ConferenceContext, operations: ClusterOperations, sampler: NodeSampler, watchdog: MediaWatchdog, media: [MediaLoop], recorder: Recorder?, runner: JobRunner?, disk: DiskThread, gateway: Gateway) {
+        self.context = context; self.operations = operations; self.sampler = sampler; self.watchdog = watchdog; self.media = media; self.recorder = recorder; self.runner = runner; self.disk = disk; self.gateway = gateway
     }
     func drain(within deadline: Duration) async {
         let report = await operations.draining.run(within: deadline)
@@ -152,6 +171,7 @@ private final class RunningNode: NodeService {
     func stop() async {
         sampler.stop()
         watchdog.stop()
+        await runner?.stop()
         await context.edge.shutdown()
         await gateway.stop()
         let unwritten = await context.edge.settleLogs(within: Limits.lastEvents)
@@ -167,6 +187,7 @@ private final class RunningNode: NodeService {
             loop.uvLoop.join()
         }
         recorder?.stop()
+        disk.stop()
         await context.system.shutdown()
     }
 }

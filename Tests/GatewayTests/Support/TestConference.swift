@@ -16,6 +16,7 @@ final class TestConference: ConferenceService {
         var sessions: [TestSession] = []
         var callers: [Caller] = []
         var resumes: [ResumeRequest] = []
+        var invitations: Set<TokenHash> = []
         var next = 1
     }
     let state = Mutex(State())
@@ -55,9 +56,10 @@ final class TestConference: ConferenceService {
         guard caller.canAdmin else { throw ServiceError(.forbidden, code: "not_host", message: "only the host may end the room") }
         state.withLock { $0.rooms[id]?.endedAt = WallTime(seconds: 1_700_000_100) }
     }
-    func join(_ idOrCode: String, displayName: String, caller: Caller) async throws -> AdmissionRecord {
+    func join(_ idOrCode: String, displayName: String, guest: TokenHash?, caller: Caller) async throws -> AdmissionRecord {
         let room = try room(idOrCode)
         if room.endedAt != nil { throw ServiceError(.ended, code: "session_ended", message: "the room has ended") }
+        if let guest, state.withLock({ $0.invitations.remove(guest) }) == nil { throw ServiceError(.unauthenticated, code: "token_refused", message: "ask the host") }
         return state.withLock { state in
             let id = ParticipantID("p_\(state.next)")
             state.next += 1
@@ -65,6 +67,11 @@ final class TestConference: ConferenceService {
             state.admissions[id] = admission
             return admission
         }
+    }
+    func invite(to room: RoomID, _ hash: TokenHash, caller: Caller) async throws -> TokenRecord {
+        guard caller.canAdmin else { throw ServiceError(.forbidden, code: "host_only", message: "only the host may invite") }
+        state.withLock { _ = $0.invitations.insert(hash) }
+        return TokenRecord(hash: hash, binding: TokenBinding(kind: .guest, room: room), scopes: [], createdAt: WallTime(seconds: 1_700_000_000), expiresAt: WallTime(seconds: 1_700_086_400))
     }
     func caller(room: RoomID, participant: ParticipantID) async throws -> Caller? {
         guard state.withLock({ $0.admissions[participant]?.roomID }) == room else { return nil }
