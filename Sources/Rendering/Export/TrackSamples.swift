@@ -3,7 +3,7 @@ import Capture
 import Composition
 import RTP
 
-/// Planar stereo floats at 48 kHz. Positions are samples from the recording's time zero.
+/// Planar stereo floats at 48 kHz. Positions are samples from the recording's time zero; what is asked for never lies before what was.
 ///
 /// A sender's clock is not ours: a packet whose timestamp says it is due a little earlier or later than where the samples before
 /// it end is stretched by at most a hundredth, which nobody hears; one that is far off stands where its timestamp says, with silence before it.
@@ -80,9 +80,7 @@ final class TrackSamples {
     // MARK: - Reading ahead
 
     private func fill(from start: Int64, to end: Int64) throws(WorkerError) {
-        if let held = due ?? runs.last?.end, Self.microseconds(start - held) > Limits.jump || (start < held && runs.allSatisfy { $0.start > start } && held - start > Int64(Format.rate)) {
-            try jump(to: start)
-        }
+        if let held = due ?? runs.last?.end, Self.microseconds(start - held) > Limits.jump { try jump(to: start) }
         while (runs.last?.end ?? .min) < end {
             if reader == nil { guard try openNext(from: start, to: end) else { return } }
             try decode()
