@@ -74,6 +74,22 @@ import Testing
         let zero = follow([segment(video(90))], step: 300, startedAt: 5_000_000).zero
         #expect(abs((zero ?? 0) - 1_000_000) <= 1)
     }
+    /// Damaged segments, wild clocks, sequence numbers that jump: counted or presented, never a trap, and always to an end.
+    @Test(arguments: 0..<40 as Range<UInt64>) func noiseNeverTraps(seed: UInt64) {
+        var random = SplitMix64(seed: seed), items = video(200)
+        for index in items.indices where random.next() % 6 == 0 {
+            switch random.next() % 4 {
+            case 0: items[index].0 = Int64(bitPattern: random.next())
+            case 1: items[index].1 = rtp(UInt16(truncatingIfNeeded: random.next()), UInt32(truncatingIfNeeded: random.next()), marker: true, VP8Sample.key)
+            case 2: items[index].1 = (0..<Int(random.next() % 40 + 12)).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+            default: items[index].1 = rtp(UInt16(truncatingIfNeeded: index), UInt32(index) * 3_000, ssrc: UInt32(random.next() % 4), VP8Sample.inter)
+            }
+        }
+        var bytes = segment(items)
+        for _ in 0..<(random.next() % 30) { bytes[Int(random.next() % UInt64(bytes.count))] = UInt8(truncatingIfNeeded: random.next()) }
+        let (frames, _, _) = follow([bytes, segment(video(100), writer: "b")], step: Int(random.next() % 3_000) + 50, startedAt: Int64(bitPattern: random.next()) >> 8)
+        #expect(zip(frames, frames.dropFirst()).allSatisfy { $0.time < $1.time })
+    }
     @Test func anotherRecordingsJournalIsNotRead() {
         let pinned = Pinned()
         var follower = RecordingFollower(recording: "other")

@@ -76,7 +76,8 @@ import Testing
         #expect([0, 65].contains(result.status), "\(result)")
         #expect(try verdict(result).ok == (result.status == 0))
         #expect(try room.manifest().tracks.count == 1)
-        guard seed < 5 else { return }
+        // Clocks that lie make a recording of days, most of it black: not for a quick test.
+        guard seed < 8, try room.manifest().duration < 120 else { return }
         // Its preview, from what finishing made of it and from the journals.
         for _ in 0..<2 {
             let preview = run("'\(mediaWorker)' preview --dir '\(room.folder)' --fps 10")

@@ -35,7 +35,10 @@ package struct SpeakingDetector {
         return closed + [open]
     }
     /// Somebody spoke at some time from `time` on, or still does.
-    package func hasSpoken(since time: Int64) -> Bool { stretches.last.map { $0.upperBound >= time } ?? false }
+    package func hasSpoken(since time: Int64) -> Bool {
+        if let open, open.upperBound >= time, open.upperBound - open.lowerBound >= Limits.shortest { return true }
+        return closed.last.map { $0.upperBound >= time } ?? false
+    }
     private mutating func close(_ stretch: ClosedRange<Int64>) {
         open = nil
         if stretch.upperBound - stretch.lowerBound >= Limits.shortest, closed.count < Limits.stretches { closed.append(stretch) }

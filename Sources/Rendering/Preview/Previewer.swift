@@ -47,6 +47,7 @@ package final class Previewer {
             try input.poll(rendered: Int64(lanes.map(\.segments).min() ?? 0) * grid.segmentMicroseconds)
             try admit(input)
             let total = input.end.map { grid.frames(in: $0) }
+            if total == nil { progress.report("follow", 0) }
             let wanted = total.map { grid.segments(frames: $0) } ?? Int(max(0, min(input.readyUntil, .max / 2)) / grid.segmentMicroseconds)
             if total != nil, lanes.isEmpty { throw WorkerError(.nothingCaptured, "no track of \(input.recording) can be shown") }
             let isBehind = try advance(to: wanted, total: total)
