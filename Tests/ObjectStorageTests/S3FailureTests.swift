@@ -88,6 +88,22 @@ import Testing
         }
     }
 
+    @Test(.enabled(if: S3Kind.here.contains(.rclone))) func aCertificateIsTrustedThroughItsAuthorityAlone() async throws {
+        let server = try await S3Server.start(.rclone)
+        #expect(try await server.tell("tls"))
+        let trusting = try await server.bucket("recordings", certificates: "\(server.folder)/cert.pem", isTLS: true)
+        let doubting = try await server.bucket("recordings", creating: false, isTLS: true)
+        let lost = try await server.bucket("recordings", creating: false, certificates: "\(server.folder)/nothing.pem", isTLS: true)
+        try await blocking { [key] in
+            try trusting.put(key("rooms/x"), bytes: [1, 2, 3])
+            #expect(try trusting.read(key("rooms/x"), range: 0..<9) == [1, 2, 3])
+            for bucket in [doubting, lost] {
+                guard case .refused(let text)? = #expect(throws: ObjectStorageError.self, performing: { try bucket.check() }) else { Issue.record("not refused"); return }
+                #expect(text.contains("`ca_file`") && bucket.counts.requests == 1)
+            }
+        }
+    }
+
     @Test func aServerThatIsNotThereIsAway() throws {
         let address = try S3Address(endpoint: "http://127.0.0.1:9", bucket: "recordings", region: "us-east-1", isPathStyle: true)
         let bucket = S3Bucket(address, credentials: { () throws(ObjectStorageError) in S3Credentials(accessKey: "a", secret: "b") }, random: SystemRandom(), wall: S3Server.wall)

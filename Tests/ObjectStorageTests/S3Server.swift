@@ -88,7 +88,7 @@ final class S3Server: Sendable {
     }
     deinit { close(shell) }
 
-    /// `kill` (-9), `start`, `small` (again, on a file system of 24 MiB), `freeze`, `thaw`.
+    /// `kill` (-9), `start`, `small` (again, on a file system of 24 MiB), `tls` (again, over HTTPS), `freeze`, `thaw`.
     /// - Returns: whether it could be done.
     @discardableResult
     func tell(_ word: String) async throws -> Bool {
@@ -105,10 +105,10 @@ final class S3Server: Sendable {
     }
 
     /// A bucket, made where it is not there.
-    func bucket(_ name: String, secret: String = S3Server.secret, prefix: String? = nil, creating: Bool = true, stall: Duration = S3Limits.stall, wall: @escaping @Sendable () -> WallTime = S3Server.wall) async throws -> S3Bucket {
-        let address = try S3Address(endpoint: "http://127.0.0.1:\(port)", bucket: name, region: "us-east-1", prefix: prefix, isPathStyle: true)
+    func bucket(_ name: String, secret: String = S3Server.secret, prefix: String? = nil, creating: Bool = true, certificates: String? = nil, isTLS: Bool = false, stall: Duration = S3Limits.stall, wall: @escaping @Sendable () -> WallTime = S3Server.wall) async throws -> S3Bucket {
+        let address = try S3Address(endpoint: "\(isTLS ? "https" : "http")://127.0.0.1:\(port)", bucket: name, region: "us-east-1", prefix: prefix, isPathStyle: true)
         let bucket = S3Bucket(
-            address, credentials: { () throws(ObjectStorageError) in S3Credentials(accessKey: S3Server.accessKey, secret: secret) }, stall: stall, random: SystemRandom(), wall: wall)
+            address, credentials: { () throws(ObjectStorageError) in S3Credentials(accessKey: S3Server.accessKey, secret: secret) }, certificates: certificates, stall: stall, random: SystemRandom(), wall: wall)
         if creating { try await blocking { _ = try bucket.client.send(.init(method: "PUT", understood: [409]), body: []) } }
         return bucket
     }

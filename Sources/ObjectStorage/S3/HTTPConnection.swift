@@ -14,6 +14,8 @@ struct HTTPAnswer {
 enum HTTPFailure: Error {
     /// The server could not be reached, broke off or was too slow: libcurl's words.
     case broken(String)
+    /// The server's certificate, or the file of authorities: libcurl's words.
+    case untrusted(String)
     /// The answer is larger than asked for.
     case tooLarge
     /// The file could not be written (errno).
@@ -95,7 +97,10 @@ final class HTTPConnection: @unchecked Sendable {
         let code = curl_easy_perform(handle)
         let sent = Int64(shim_curl_uploaded(handle))
         if let failure { return (.failure(failure), sent) }
-        guard code == CURLE_OK else { return (.failure(.broken(String(cString: curl_easy_strerror(code)))), sent) }
+        guard code == CURLE_OK else {
+            let text = String(cString: curl_easy_strerror(code))
+            return (.failure(code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE ? .untrusted(text) : .broken(text)), sent)
+        }
         answer.status = shim_curl_status(handle)
         return (.success(answer), sent)
     }

@@ -93,6 +93,7 @@ final class S3Client: Sendable {
             count { $0.bytesReceived += UInt64(answer.body.count) }
             return (answer, S3Verdict.of(status: answer.status, code: Self.code(answer), what: call.what, understood: call.understood))
         case .failure(.broken(let text)): return (HTTPAnswer(), .again(.away("\(call.what): \(text)")))
+        case .failure(.untrusted(let text)): return (HTTPAnswer(), .failed(.refused("\(call.what): \(text); name the authority of the server's certificate under `ca_file`")))
         case .failure(.tooLarge): return (HTTPAnswer(), .failed(.away("\(call.what): the answer is larger than it may be")))
         case .failure(.sink(let code)): return (HTTPAnswer(), .failed(.away("\(call.what): cannot write what comes: \(Descriptor.reason(code))")))
         }

@@ -10,6 +10,16 @@ start() {
     pids=$!
     answers
 }
+# With a certificate of an authority nobody else trusts: $dir/cert.pem.
+tls() {
+    shut
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1 \
+        -keyout "$dir/key.pem" -out "$dir/cert.pem" >"$dir/log" 2>&1 || return 1
+    RCLONE_CONFIG=/dev/null "$venv/bin/rclone" serve s3 --addr "127.0.0.1:$port" --cert "$dir/cert.pem" --key "$dir/key.pem" --auth-key "$access,$secret" "$data" \
+        >"$dir/log" 2>&1 </dev/null &
+    pids=$! scheme=https
+    answers
+}
 small() {
     shut
     local spaces=--mount
