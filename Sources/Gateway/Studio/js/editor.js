@@ -12,6 +12,10 @@ const recordingId = decodeURIComponent(location.pathname.split("/")[2] ?? "");
 /** URLs of an index this old are still good for a while. */
 const FRESH_MS = 60000;
 const STEP_S = 1;
+/** Who came this soon after the beginning was there from the beginning. */
+const EDGE_S = 0.5;
+
+const span = (from, to) => ({ from: (from ?? 0) < EDGE_S ? 0 : from, to });
 
 class Editor {
   constructor(recording, token) {
@@ -123,7 +127,7 @@ class Editor {
   makeStage() {
     const { tracks = [], participants = [] } = this.recording.metadata ?? {};
     const spans = (peer, source) => tracks.filter((track) => track.peer_id === peer && track.source === source && track.start !== null && track.start !== undefined)
-      .map(({ start, duration }) => ({ from: start, to: start + (duration ?? 0) + 0.2 }));
+      .map(({ start, duration }) => span(start, start + (duration ?? 0) + EDGE_S));
     this.stage = new Stage(byId("stage"));
     const add = (peer, isScreen, there, pictures) => {
       const { video } = this.stage.add(peer, { isScreen, spans: there, pictures });
@@ -134,8 +138,8 @@ class Editor {
       add(peer, true, there, there);
     }
     for (const peer of this.index.peers) {
-      const there = participants.filter((person) => person.peer_id === peer.peer_id).map((person) => ({ from: person.joined_at ?? 0, to: person.left_at ?? Infinity }));
-      add(peer, false, there.length ? there : [{ from: 0, to: Infinity }], spans(peer.peer_id, "camera"));
+      const there = participants.filter((person) => person.peer_id === peer.peer_id).map((person) => span(person.joined_at, person.left_at ?? Infinity));
+      add(peer, false, there.length ? there : [span(0, Infinity)], spans(peer.peer_id, "camera"));
     }
   }
   cutAt(position) {

@@ -74,14 +74,15 @@ export class Edits {
   follow(now) {
     for (const button of byId("layouts").children) this.press(button, button.dataset.layout === now.layout);
     for (const [peer, { pin, hide }] of this.rows) {
-      this.label(pin, "pin", now.pins.includes(peer) ? "Unpin here" : "Pin here", now.pins.includes(peer), peer);
-      this.label(hide, "eye-off", now.hidden.has(peer) ? "Show here" : "Hide here", now.hidden.has(peer), peer);
+      this.label(pin, "pin", now.pins.includes(peer) ? "Unpin" : "Pin", now.pins.includes(peer), peer);
+      this.label(hide, "eye-off", now.hidden.has(peer) ? "Show" : "Hide", now.hidden.has(peer), peer);
     }
   }
   label(button, symbol, text, isOn, peer) {
     if (button.dataset.text === text) return;
     button.dataset.text = text;
-    button.setAttribute("aria-label", `${text}: ${this.name(peer)}`);
+    button.title = `${text} ${this.name(peer)} from here on`;
+    button.setAttribute("aria-label", button.title);
     this.press(button, isOn);
     button.replaceChildren(icon(symbol), text);
   }

@@ -81,12 +81,14 @@ export class Exports {
     const facts = [new Date(job.created_at).toLocaleString([], { dateStyle: "medium", timeStyle: "short" }), extension,
       job.priority < 0 ? "made for every recording" : null, job.duration ? clock(job.duration) : null, job.size ? `${(job.size / 1e6).toFixed(1)} MB` : null];
     const isRunning = !isEnded(job);
+    const hadFocus = row.contains(document.activeElement);
     row.replaceChildren(
       element("div", { class: "head" }, element("b", {}, STATES[job.status] ?? job.status), element("span", { class: "facts" }, facts.filter(Boolean).join(" · "))),
       ...(isRunning ? [element("progress", { max: "1", value: String(job.progress), "aria-label": "Progress" }), element("span", { class: "facts" }, progressText(job)),
         element("button", { type: "button", class: "small", onclick: (event) => this.cancel(job, row, event.target) }, "Cancel")] : []),
       ...(job.url ? [element("a", { class: "button small", href: `${job.url}&download=1` }, "Download")] : []),
       ...(job.error ? [element("p", { class: "mistake" }, job.error.message)] : []), ...(job.note ? [element("p", { class: "facts" }, job.note)] : []));
+    if (hadFocus) row.querySelector("button, a")?.focus();
   }
   async cancel(job, row, button) {
     button.disabled = true;

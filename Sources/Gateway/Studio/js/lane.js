@@ -3,35 +3,40 @@
 /** Seconds that are fetched before they are needed, and kept after. */
 const AHEAD_S = 20;
 const BEHIND_S = 20;
-/** Signed URLs are replaced this long before they end. */
+/** Signed URLs are replaced this long before they end; they live five to fifteen minutes, whatever this machine's clock says. */
 const RENEW_S = 90;
+const LIFE_S = [300, 900];
 const RETRY_MS = 1000;
 
 const hasNativeHLS = document.createElement("video").canPlayType("application/vnd.apple.mpegurl") !== "";
-/** Seconds until a signed URL opens nothing any more. */
-const lifeOf = (url) => Number(new URL(url, location.href).searchParams.get("exp")) - Date.now() / 1000;
+/** When a URL that was signed just now is to be replaced, by `performance.now()`. */
+function renewalOf(url) {
+  const life = Number(new URL(url, location.href).searchParams.get("exp")) - Date.now() / 1000;
+  return performance.now() + (Math.max(LIFE_S[0], Math.min(LIFE_S[1], life)) - RENEW_S) * 1000;
+}
 
 /** @param fresh gives this lane's variant with URLs signed now */
 export const makeLane = (video, variant, fresh) => (hasNativeHLS ? new PlaylistLane(video, variant, fresh) : new SegmentLane(video, variant, fresh));
 
 class PlaylistLane {
   constructor(video, variant, fresh) {
-    Object.assign(this, { video, fresh, url: variant.playlist });
-    video.src = this.url;
+    Object.assign(this, { video, fresh, renewal: renewalOf(variant.playlist) });
+    video.src = variant.playlist;
     video.addEventListener("error", () => { this.mistake = video.error?.message || "The preview could not be played."; });
   }
   seek(position) { this.video.currentTime = position; }
   /** Called a few times a second. The browser fetches by itself, but only with the URLs it was given. */
   async tend() {
-    if (this.renewing || lifeOf(this.url) > RENEW_S) return;
+    if (this.renewing || performance.now() < this.renewal) return;
     this.renewing = true;
     try {
-      this.url = (await this.fresh()).playlist;
+      const { playlist } = await this.fresh();
       const { currentTime, paused } = this.video;
-      this.video.src = this.url;
+      this.renewal = renewalOf(playlist);
+      this.video.src = playlist;
       this.video.currentTime = currentTime;
       if (!paused) await this.video.play();
-    } catch { /* asked again at the next tending */ }
+    } catch { this.renewal = performance.now() + RETRY_MS; }
     this.renewing = false;
   }
   close() {
@@ -78,6 +83,7 @@ class SegmentLane {
   async load() {
     const { head, segments } = parsePlaylist(new TextDecoder().decode(await this.bytes(this.variant.playlist)));
     this.segments = segments;
+    this.renewal = renewalOf(segments[0]?.url ?? this.variant.playlist);
     return head;
   }
   async bytes(url, signal) {
@@ -97,7 +103,7 @@ class SegmentLane {
     if (this.tending || !this.isOpen || performance.now() < this.notBefore) return;
     this.tending = true;
     try {
-      if (lifeOf(this.segments[0]?.url ?? this.variant.playlist) < RENEW_S) {
+      if (performance.now() > this.renewal) {
         this.variant = await this.fresh();
         await this.load();
       }
@@ -136,11 +142,13 @@ class SegmentLane {
   }
   append(bytes) { return this.change(() => this.buffer.appendBuffer(bytes)); }
   change(work) {
+    const done = new AbortController();
+    const { signal } = done;
     return new Promise((resolve, reject) => {
-      this.buffer.addEventListener("updateend", resolve, { once: true });
-      this.buffer.addEventListener("error", () => reject(new Error("a segment is damaged")), { once: true });
+      this.buffer.addEventListener("updateend", resolve, { signal });
+      this.buffer.addEventListener("error", () => reject(new Error("a segment is damaged")), { signal });
       work();
-    });
+    }).finally(() => done.abort());
   }
   close() {
     this.abort?.abort();
