@@ -3,7 +3,7 @@
 import asyncio
 import concurrent.futures
 
-from _chromium import Person, chromium
+from _chromium import Person, chromium, credential, wait_state
 from _cluster import Cluster, free_port, until
 from _firefox import Firefox
 
@@ -40,7 +40,7 @@ def record(cluster, ada, ben):
     """Two people and a shared screen; the guest comes by an invitation, which admits once."""
     node = cluster["n1"]
     room = ada.create_room(node, "Edited")
-    token = ada.page.evaluate("(room) => JSON.parse(sessionStorage.getItem('troupe.room.' + room)).token", room)
+    token = credential(ada)["token"]
     ada.context.grant_permissions(["camera", "microphone", "clipboard-read", "clipboard-write"])
     ada.page.click("#invite")
     link = until("the invitation is in the clipboard", lambda: (lambda text: text if "#guest_token=" in text else None)(ada.page.evaluate("navigator.clipboard.readText()")))
@@ -55,10 +55,10 @@ def record(cluster, ada, ben):
     ada.page.click("#share")
     until("the screen is shown", lambda: ben.page.locator(".tile.screen").count() == 1)
     ada.page.click("#record")
-    until("it records", lambda: ada.page.evaluate("document.body.dataset.recording") == "recording")
+    wait_state(ada, "recording", 15)
     ada.page.wait_for_timeout(6500)
     ada.page.click("#record")
-    until("it is ready", lambda: ada.page.evaluate("document.body.dataset.recording") == "ready", 40)
+    wait_state(ada, "ready", 40)
     return token
 
 
