@@ -26,7 +26,9 @@ class Editor {
   async start() {
     this.index = await this.preview();
     this.duration = this.index.duration;
-    this.composition = new Composition(await this.saved(), Math.round(Math.min(this.duration, this.recording.duration ?? this.duration) * 1000));
+    // Nothing may be edited after the recording's end; the preview's last segment may stand a little beyond it.
+    const end = Math.min(this.duration, this.recording.metadata?.duration ?? this.duration);
+    this.composition = new Composition(await this.saved(), Math.floor(end * 1000));
     this.composition.addEventListener("change", () => this.changed());
     this.player = new PreviewPlayer(this.duration, (position) => this.cutAt(position));
     this.makeStage();

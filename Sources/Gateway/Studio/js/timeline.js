@@ -11,8 +11,10 @@ export class TimeLine {
   /** @param rows [{name, speaking}]  @param seek called with seconds */
   constructor(root, { duration, rows, seek }) {
     Object.assign(this, { duration, rows, seek, position: 0, composition: null, markIn: null });
+    /** Everything but the playhead: hours of speech are thousands of stretches. */
+    this.backdrop = document.createElement("canvas");
     this.canvas = element("canvas", {
-      tabindex: "0", role: "slider", "aria-label": "Position in the recording", "aria-valuemin": "0", "aria-valuemax": duration.toFixed(1), id: "position",
+      tabindex: "0", role: "slider", "aria-label": "Position in the recording", "aria-valuemin": "0", "aria-valuenow": "0", "aria-valuemax": duration.toFixed(1), id: "position",
     });
     this.canvas.style.height = `${RULER + rows.length * ROW}px`;
     root.append(this.canvas);
@@ -36,37 +38,47 @@ export class TimeLine {
   }
 
   show(position) {
-    if (position === this.position && this.isDrawn) return;
+    if (position === this.position) return;
     this.position = position;
     this.canvas.setAttribute("aria-valuenow", position.toFixed(2));
     this.canvas.setAttribute("aria-valuetext", `${clock(position)} of ${clock(this.duration)}`);
-    this.draw();
+    this.drawPlayhead();
   }
 
+  /** After an edit, or at another size. */
   draw() {
     const { clientWidth: width, clientHeight: height } = this.canvas;
     if (!width) return;
     const scale = devicePixelRatio || 1;
-    if (this.canvas.width !== Math.round(width * scale) || this.canvas.height !== Math.round(height * scale)) {
-      this.canvas.width = Math.round(width * scale);
-      this.canvas.height = Math.round(height * scale);
+    for (const canvas of [this.canvas, this.backdrop]) {
+      canvas.width = Math.round(width * scale);
+      canvas.height = Math.round(height * scale);
     }
     const style = getComputedStyle(this.canvas);
     const colour = (name) => style.getPropertyValue(`--${name}`);
-    const context = this.canvas.getContext("2d");
+    const context = this.backdrop.getContext("2d");
     context.setTransform(scale, 0, 0, scale, 0, 0);
-    context.clearRect(0, 0, width, height);
     const x = (seconds) => seconds / this.duration * width;
     this.drawRuler(context, x, colour, height);
     this.rows.forEach((row, index) => this.drawRow(context, x, colour, row, RULER + index * ROW, width));
     for (const entry of this.composition?.timeline ?? []) this.drawEntry(context, x, colour, entry, height);
     if (this.markIn !== null) this.line(context, x(this.markIn), colour("warn"), height, [4, 3]);
-    this.line(context, x(this.position), colour("text"), height);
+    this.playhead = { scale, x, height, colour: colour("text") };
+    this.drawPlayhead();
+  }
+  drawPlayhead() {
+    if (!this.playhead) return;
+    const { scale, x, height, colour } = this.playhead;
+    const context = this.canvas.getContext("2d");
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.clearRect(0, 0, this.canvas.width, this.canvas.height);
+    context.drawImage(this.backdrop, 0, 0);
+    context.setTransform(scale, 0, 0, scale, 0, 0);
+    this.line(context, x(this.position), colour, height);
     context.beginPath();
     context.arc(x(this.position), 5, 5, 0, 7);
-    context.fillStyle = colour("text");
+    context.fillStyle = colour;
     context.fill();
-    this.isDrawn = true;
   }
   drawRuler(context, x, colour, height) {
     const mark = MARKS_S.find((seconds) => x(seconds) >= 70) ?? 7200;
