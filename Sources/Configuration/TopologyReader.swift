@@ -222,7 +222,6 @@ struct TopologyReader {
         let shared = storage.truth("shared") ?? false
         var bucket: Topology.Bucket?
         if let tree = storage.tree("s3") { bucket = self.bucket(tree) }
-        if shared, storage.has("s3") { storage.note(storage.position(of: "shared"), "`shared` says that `folder` is the storage of all nodes, and so is `s3`; remove one") }
         return storage.requiredText("folder", example: "../.troupe/recordings").map { ($0, shared, bucket) }
     }
 

@@ -13,8 +13,8 @@ enum TopologyRules {
             if case .sqlite = topology.store {
                 found.append(.init(position("store"), "an SQLite store serves the nodes of one machine, and `\(other.name)` is on another host (\(other.host)); write `postgres: {url_file: FILE}` or give all nodes one host"))
             }
-            if !topology.storageIsShared, topology.storageBucket == nil {
-                found.append(.init(position("storage"), "nodes on several hosts need one storage for recordings; put the folder on a file system all of them mount and write `shared: true`, or write `s3: {…}` beside it"))
+            if !topology.storageIsShared {
+                found.append(.init(position("storage"), "nodes on several hosts need one storage for recordings; put the folder on a file system all of them mount and write `shared: true`"))
             }
         }
         if topology.tls == .off, let open = topology.nodes.first(where: { !$0.isLoopback || SocketAddress(host: $0.bind ?? "127.0.0.1", port: 0)?.isLoopback == false }) {

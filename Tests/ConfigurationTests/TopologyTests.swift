@@ -157,7 +157,6 @@ private func complaint(_ text: String) -> String {
         (withBucket("{endpoint: s3.example.org, bucket: Recs, access_key_file: a, secret_key_file: s}"), "t.yaml:9:37: `s3.example.org` is no address of an S3 server; write scheme, host and port only, for instance `https://s3.eu-central-1.amazonaws.com`\nt.yaml:9:61: `Recs` cannot name a bucket; use 3 to 63 small letters, digits, `-` and `.`"),
         (withBucket("{endpoint: \"https://x\", bucket: recs, access_key_file: AKIAIOSFODNN7EXAMPLE, secret_key_file: wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY}"), "t.yaml:9:81: `access_key_file` names a file, it is not the key itself; write the key into a file only its owner can read\nt.yaml:9:120: `secret_key_file` names a file, it is not the key itself; write the key into a file only its owner can read"),
         (withBucket("{endpoint: \"https://x\", bucket: recs, prefix: ../x, region: \"a b\", access_key_file: a, secret_key_file: s}"), "t.yaml:9:72: `../x` cannot stand in front of keys; write words joined by `/`, for instance `troupe/recordings`\nt.yaml:9:86: `a b` is no region; write for instance `eu-central-1`"),
-        (sample(replacing: "{folder: recordings}", with: "{folder: f, shared: true, s3: {endpoint: \"https://x\", bucket: recs, access_key_file: a, secret_key_file: s}}"), "t.yaml:9:30: `shared` says that `folder` is the storage of all nodes, and so is `s3`; remove one"),
         (sample(replacing: "{folder: recordings}", with: "{s3: {endpoint: \"https://x\", bucket: recs, access_key_file: a, secret_key_file: s}}"), "t.yaml:9:10: `storage` needs `folder`; write for instance `folder: ../.troupe/recordings`"),
         ("nodes: []\nstore: {sqlite: s}\nstorage: {folder: f}\nca_dir: c\nkeys_file: k\n", "t.yaml:1:8: `nodes` has 0 entries; a cluster has 1 to 64 nodes"),
         ("", "t.yaml:1:1: a topology must be a mapping with the keys `nodes`, `store`, `storage`, `public_url`, `origins`, `tls`, `ca_dir`, `keys_file`, `turn`, `studio_dir`, `drain_seconds`, not nothing"),
@@ -180,7 +179,7 @@ private func complaint(_ text: String) -> String {
         let second = "  - {name: node-2, host: 192.0.2.2, cluster_port: 7101, http_port: 8441, media_ports: [40101]}"
         #expect(complaint(sample(node: second)) == """
             t.yaml:8:8: an SQLite store serves the nodes of one machine, and `node-2` is on another host (192.0.2.2); write `postgres: {url_file: FILE}` or give all nodes one host
-            t.yaml:9:10: nodes on several hosts need one storage for recordings; put the folder on a file system all of them mount and write `shared: true`, or write `s3: {…}` beside it
+            t.yaml:9:10: nodes on several hosts need one storage for recordings; put the folder on a file system all of them mount and write `shared: true`
             """)
     }
 
@@ -193,14 +192,14 @@ private func complaint(_ text: String) -> String {
         #expect(topology.store == .postgres(urlFile: "conf/secrets/postgres.url") && topology.nodes.count == 2)
     }
 
-    @Test func aBucketIsStorageForAllHosts() throws {
+    @Test func aBucketStandsBesideTheFolder() throws {
         let second = "  - {name: node-2, host: 192.0.2.2, cluster_port: 7101, http_port: 8441, media_ports: [40101]}"
         let topology = try parse(sample(node: second).split(separator: "\n", omittingEmptySubsequences: false).map { line in
             if line.hasPrefix("store:") { return "store: {postgres: {url_file: secrets/postgres.url}}" }
             guard line.hasPrefix("storage:") else { return String(line) }
-            return #"storage: {folder: spool, s3: {endpoint: "http://[::1]:9000", bucket: recs.a, region: eu-1, prefix: a/b, access_key_file: a, secret_key_file: /s, ca_file: ca.pem, path_style: true}}"#
+            return #"storage: {folder: /srv/rec, shared: true, s3: {endpoint: "http://[::1]:9000", bucket: recs.a, region: eu-1, prefix: a/b, access_key_file: a, secret_key_file: /s, ca_file: ca.pem, path_style: true}}"#
         }.joined(separator: "\n"))
-        #expect(topology.storageFolder == "conf/spool" && !topology.storageIsShared)
+        #expect(topology.storageFolder == "/srv/rec" && topology.storageIsShared)
         let bucket = try #require(topology.storageBucket)
         #expect(bucket.endpoint == "http://[::1]:9000" && bucket.name == "recs.a" && bucket.region == "eu-1" && bucket.prefix == "a/b" && bucket.isPathStyle)
         #expect(bucket.accessKeyFile == "conf/a" && bucket.secretKeyFile == "/s" && bucket.caFile == "conf/ca.pem")

@@ -52,6 +52,8 @@ package final class JobRunner: @unchecked Sendable {
     private var isStopped = false
     private var isClaiming = false
     package private(set) var counters = Counters()
+    /// Told of each job that became ready here. Set once, before `start`.
+    package var onReady: (@Sendable (JobRecord) async -> Void)?
 
     package init(
         context: ConferenceContext, jobs: any JobStore, settings: RecorderSettings, objects: LocalFolder, disk: DiskThread, loop: UVLoop, processors: Int
@@ -168,6 +170,7 @@ package final class JobRunner: @unchecked Sendable {
         guard case .stands(let job)? = ending, job.state == .ready else { return await abandon(attempt, work) }
         counters.ready += 1
         context.log(.info, "job_ready", ["job": job.id.rawValue, "kind": job.kind.rawValue])
+        if let onReady { loop.spawn { await onReady(job) } }
     }
     private func fail(_ attempt: Attempt, _ failure: JobFailure, retry: Bool) async {
         counters.failed += 1

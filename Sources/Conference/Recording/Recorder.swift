@@ -23,8 +23,9 @@ package final class Recorder: @unchecked Sendable {
     /// Recordings released here, the newest last, and the epochs under which they were: an order that was on its way is too late.
     private var released: [(recording: RecordingID, epoch: Epoch)] = []
     private var running = 0
-    /// Told of each recording that became ready here. Set once, before the first.
+    /// Told of each recording that became ready here, and of each that was erased. Set once, before the first.
     package var onReady: (@Sendable (RecordingRecord) async -> Void)?
+    package var onErase: (@Sendable (RecordingLayout) async -> Void)?
     private var queue = BoundedQueue<CheckedContinuation<Void, Never>>(capacity: Limits.waiting)
 
     package init(settings: RecorderSettings, node: NodeName, objects: LocalFolder, disk: DiskThread, loop: UVLoop, rings: [PacketRing]) throws {
@@ -71,6 +72,7 @@ package final class Recorder: @unchecked Sendable {
 
     func erase(_ layout: RecordingLayout) async throws {
         try await disk.run { [objects] in try objects.deleteAll(under: try ObjectKey(layout.folder)) }
+        if let onErase { loop.spawn { await onErase(layout) } }
     }
 
     /// Runs `troupe-media finalise` for a recording whose journals are closed.

@@ -20,6 +20,8 @@ final class NodeMetrics: @unchecked Sendable {
     var gateway: Gateway?
     /// Of a compositor.
     weak var runner: JobRunner?
+    /// Where there is a bucket.
+    weak var archive: RecordingArchive?
 
     init(environment: NodeEnvironment, system: ClusterSystem, edge: Edge, media: [MediaLoop], planes: [MediaPlane], recorder: Recorder?) {
         self.environment = environment; self.system = system; self.edge = edge; self.media = media; self.planes = planes; self.recorder = recorder
@@ -107,6 +109,11 @@ final class NodeMetrics: @unchecked Sendable {
     }
     private func addBucket(to text: inout MetricsText) {
         guard let counts = environment.bucket?.counts else { return }
+        if let kept = archive?.counters {
+            text.add("troupe_archive_total", .counter, "Recordings copied to the bucket, erased there, or given up.", [
+                .init(["outcome": "kept"], Double(kept.kept)), .init(["outcome": "erased"], Double(kept.erased)), .init(["outcome": "failed"], Double(kept.failed)),
+            ])
+        }
         text.add("troupe_bucket_requests_total", .counter, "Requests to the S3 server, repeated ones included.", Double(counts.requests))
         text.add("troupe_bucket_retries_total", .counter, "Those that were sent again.", Double(counts.retries))
         text.add("troupe_bucket_failures_total", .counter, "Calls that failed after all.", Double(counts.failures))

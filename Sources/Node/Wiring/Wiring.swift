@@ -1,4 +1,5 @@
 // Which part is given which: the one place where a node's parts meet.
+internal import Capture
 internal import Cluster
 internal import Conference
 internal import Configuration
@@ -66,7 +67,14 @@ package enum Wiring {
             ? JobRunner(context: context, jobs: environment.store, settings: settings, objects: environment.objects, disk: disk, loop: environment.control, processors: processors(environment)) : nil
         let desk = CompositionDesk(
             context: context, jobs: environment.store, tokens: environment.store, compositions: environment.store, objects: environment.objects, disk: disk, nudge: { runner?.nudge() })
-        recorder?.onReady = { record in await desk.makeDefaults(of: record) }
+        let archive = environment.bucket.map { RecordingArchive(bucket: $0, folder: environment.objects, context: context) }
+        recorder?.onReady = { record in
+            await desk.makeDefaults(of: record)
+            await archive?.keep(RecordingLayout(room: record.status.roomID, recording: record.status.recordingID))
+        }
+        recorder?.onErase = { layout in await archive?.erase(layout) }
+        runner?.onReady = { job in await archive?.keep(RecordingLayout(room: job.room, recording: job.recording)) }
+        metrics.archive = archive
         runner?.start()
         metrics.runner = runner
         let gateway = try Gateway(
@@ -75,7 +83,7 @@ package enum Wiring {
             store: environment.store, random: environment.random, hooks: metrics.hooks)
         metrics.gateway = gateway
         try await gateway.start()
-        return RunningNode(context: context, operations: operations, sampler: sampler, watchdog: watchdog, media: media, recorder: recorder, runner: runner, disk: disk, gateway: gateway)
+        return RunningNode(context: context, operations: operations, sampler: sampler, watchdog: watchdog, media: media, recorder: recorder, runner: runner, archive: archive, disk: disk, gateway: gateway)
     }
 
     /// Those the topology sets aside for it; else all of the machine's, which live media takes from whenever it wants.
@@ -155,11 +163,12 @@ private final class RunningNode: NodeService {
     private let media: [MediaLoop]
     private let recorder: Recorder?
     private let runner: JobRunner?
+    private let archive: RecordingArchive?
     private let disk: DiskThread
     private let gateway: Gateway
 
-    init(context: ConferenceContext, operations: ClusterOperations, sampler: NodeSampler, watchdog: MediaWatchdog, media: [MediaLoop], recorder: Recorder?, runner: JobRunner?, disk: DiskThread, gateway: Gateway) {
-        self.context = context; self.operations = operations; self.sampler = sampler; self.watchdog = watchdog; self.media = media; self.recorder = recorder; self.runner = runner; self.disk = disk; self.gateway = gateway
+    init(context: ConferenceContext, operations: ClusterOperations, sampler: NodeSampler, watchdog: MediaWatchdog, media: [MediaLoop], recorder: Recorder?, runner: JobRunner?, archive: RecordingArchive?, disk: DiskThread, gateway: Gateway) {
+        self.context = context; self.operations = operations; self.sampler = sampler; self.watchdog = watchdog; self.media = media; self.recorder = recorder; self.runner = runner; self.archive = archive; self.disk = disk; self.gateway = gateway
     }
     func drain(within deadline: Duration) async {
         let report = await operations.draining.run(within: deadline)
@@ -187,6 +196,7 @@ private final class RunningNode: NodeService {
             loop.uvLoop.join()
         }
         recorder?.stop()
+        archive?.stop()
         disk.stop()
         await context.system.shutdown()
     }

@@ -1,0 +1,48 @@
+import Capture
+import Glibc
+import ObjectStorage
+import Primitives
+import Testing
+@testable import Conference
+
+/// What goes to the bucket, here another folder: both stand behind one protocol.
+@Suite final class RecordingArchiveTests {
+    private let root: String
+    private let folder: LocalFolder
+    private let bucket: LocalFolder
+    private let layout = RecordingLayout(room: "R_1", recording: "RC_1")
+
+    init() throws {
+        var template = Array("/tmp/troupe-archive-XXXXXX".utf8CString)
+        root = try template.withUnsafeMutableBufferPointer { buffer in String(cString: try #require(mkdtemp(buffer.baseAddress!))) }
+        folder = try LocalFolder(path: root + "/folder")
+        bucket = try LocalFolder(path: root + "/bucket")
+    }
+    deinit {
+        try? folder.deleteAll(under: ObjectKey("rooms"))
+        try? bucket.deleteAll(under: ObjectKey("rooms"))
+        for name in ["/folder", "/bucket", ""] { rmdir(root + name) }
+    }
+    private func put(_ name: String, _ bytes: [UInt8], in store: LocalFolder) throws { try store.put(ObjectKey("\(layout.folder)/\(name)"), bytes: bytes) }
+
+    @Test func everyFileOfOneRecordingIsCopied() throws {
+        try put("metadata.json", [1, 2], in: folder)
+        try put("journal/t/a-1-0.trj", [3], in: folder)
+        try folder.put(ObjectKey("rooms/R_1/RC_10/metadata.json"), bytes: [9])
+        #expect(try RecordingArchive.upload(layout, from: folder, to: bucket) == 2)
+        #expect(try bucket.list(under: ObjectKey("rooms")).map(\.key.rawValue) == ["rooms/R_1/RC_1/journal/t/a-1-0.trj", "rooms/R_1/RC_1/metadata.json"])
+        #expect(try folder.list(under: ObjectKey(layout.folder)).count == 2, "what is served stays")
+    }
+    @Test func whatIsThereIsNotSentAgainButDocumentsAre() throws {
+        let large = [UInt8](repeating: 7, count: Int(RecordingArchive.Limits.document) + 1)
+        try put("tracks/p/t.webm", large, in: folder)
+        try put("metadata.json", [1], in: folder)
+        #expect(try RecordingArchive.upload(layout, from: folder, to: bucket) == 2)
+        try put("metadata.json", [2], in: folder)
+        #expect(try RecordingArchive.upload(layout, from: folder, to: bucket) == 1)
+        #expect(try bucket.read(ObjectKey("\(layout.folder)/metadata.json"), range: 0..<1) == [2])
+        // Half of it is not it.
+        try put("tracks/p/t.webm", Array(large.dropLast()), in: bucket)
+        #expect(try RecordingArchive.upload(layout, from: folder, to: bucket) == 2)
+    }
+}
