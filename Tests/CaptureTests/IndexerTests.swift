@@ -74,6 +74,25 @@ import Testing
         let holes = LossLedger.holes(stream(pinned, without: 10..<13, events: [(0, .lost(said, packets: 3, from: 200_000, to: 240_000)), (0, .closed)]), until: nil)
         #expect(holes.map(\.cause) == [expected])
     }
+    /// A browser goes on numbering while it is muted; what it sends then is dropped at its node.
+    @Test func aMuteIsNoLoss() {
+        let pinned = Pinned(), gap = stream(pinned, without: 10..<60, events: [(0, .closed)])
+        func told(_ changes: [(Int64, Bool)], of track: TrackID = "cam1") -> [RecordedEvent] {
+            changes.map { at, isMuted in
+                var event = RecordedEvent(.muted, at: WallTime(microseconds: at), track: track)
+                event.muted = isMuted
+                return event
+            }
+        }
+        func holes(_ events: [RecordedEvent]) -> [Hole] { LossLedger.holes(gap, until: nil, muted: LossLedger.muted("cam1", in: events)) }
+        #expect(holes(told([(190_000, true), (1_180_000, false)])) == [Hole(cause: .muted, from: 180_000, to: 1_200_000, packets: 0)])
+        #expect(holes(told([(190_000, true)])).map(\.cause) == [.muted], "until the end")
+        let lost = [Hole(cause: .network, from: 180_000, to: 1_200_000, packets: 50)]
+        #expect(holes([]) == lost)
+        #expect(holes(told([(190_000, true), (1_180_000, false)], of: "mic1")) == lost, "another track was muted")
+        #expect(holes(told([(3_000_000, true), (4_000_000, false)])) == lost, "muted at another time")
+        #expect(holes(told([(-4_000_000, true), (150_000, false)])) == lost, "unmuted before the packets end again")
+    }
     @Test func aWriterThatDiedLeavesTheRest() {
         let pinned = Pinned()
         let open = stream(pinned, without: 0..<0, events: [])

@@ -18,6 +18,8 @@ package enum HoleCause: String, Codable, Sendable, CaseIterable {
     case malformed
     /// Nothing is missing; decoding could not begin before this key frame.
     case keyFrameWait = "key_frame_wait"
+    /// Nothing is missing; the publisher was muted, and what it sent meanwhile was for nobody.
+    case muted
 
     init(_ cause: JournalLossCause) {
         self = switch cause {
@@ -47,19 +49,24 @@ package enum LossLedger {
         static let slack: Int64 = 250_000
         /// Holes of one cause nearer than this (µs) are one.
         static let join: Int64 = 100_000
+        /// µs; the room's word of a mute and the packets around it come from clocks and ways this far apart.
+        static let mute: Int64 = 1_000_000
         /// More missing packets than this are a sequence number that jumped, not a loss.
         static let jump: UInt64 = 1 << 20
     }
 
-    /// - Parameter until: µs, when the track should have ended; nil when nobody knows.
-    package static func holes(_ evidence: TrackEvidence, until: Int64?) -> [Hole] {
+    /// - Parameters:
+    ///   - until: µs, when the track should have ended; nil when nobody knows.
+    ///   - muted: µs, when its publisher was (`muted(_:in:)`).
+    package static func holes(_ evidence: TrackEvidence, until: Int64?, muted: [ClosedRange<Int64>] = []) -> [Hole] {
         var found: [Hole] = []
         for (index, stream) in evidence.streams.enumerated() {
             for (a, b) in zip(stream.packets, stream.packets.dropFirst()) where b.sequence > a.sequence + 1 {
                 let from = min(a.receivedAt, b.receivedAt), to = max(a.receivedAt, b.receivedAt)
                 if isSwitch(from, to, evidence.streams, except: index) { continue }
                 let missing = b.sequence - a.sequence - 1
-                found.append(Hole(cause: cause(from, to, evidence), from: from, to: to, packets: missing > Limits.jump ? 0 : missing))
+                let cause = cause(from, to, evidence, muted)
+                found.append(Hole(cause: cause, from: from, to: to, packets: missing > Limits.jump || cause == .muted ? 0 : missing))
             }
         }
         // Numbers tell nothing of a publisher that came back as another stream while no writer was alive.
@@ -81,9 +88,21 @@ package enum LossLedger {
         }
         return false
     }
-    private static func cause(_ from: Int64, _ to: Int64, _ evidence: TrackEvidence) -> HoleCause {
+    private static func cause(_ from: Int64, _ to: Int64, _ evidence: TrackEvidence, _ muted: [ClosedRange<Int64>]) -> HoleCause {
+        if muted.contains(where: { $0.lowerBound - Limits.mute <= from && from <= $0.upperBound && to - Limits.mute <= $0.upperBound }) { return .muted }
         if let gap = evidence.gaps.first(where: { $0.from <= to + Limits.slack && $0.to >= from - Limits.slack }) { return gap.cause }
         return evidence.counts.damage.stretches > 0 || evidence.counts.unreadableSegments > 0 ? .damagedJournal : .network
+    }
+
+    /// When the track was muted, by the room's events in order of time; without an end where none was told.
+    package static func muted(_ track: TrackID, in events: [RecordedEvent]) -> [ClosedRange<Int64>] {
+        var found: [ClosedRange<Int64>] = [], since: Int64?
+        for event in events where event.track == track && event.type == RecordedEvent.Kind.muted.rawValue {
+            let at = event.at.microseconds
+            if event.muted == true { since = since ?? at } else if let begun = since.take() { found.append(begun...max(begun, at)) }
+        }
+        if let since { found.append(since...Int64.max) }
+        return found
     }
 
     /// Neighbours of one cause become one hole; far too many become few.

@@ -23,7 +23,7 @@ package enum ManifestBuilder {
         let damage = evidence.counts.damage
         let lost = holes.reduce(0 as UInt64) { $0 + $1.packets }
         let integrity = Manifest.Integrity(
-            complete: holes.isEmpty && damage.stretches == 0 && summary.incomplete == 0 && evidence.counts.unreadableSegments == 0 && evidence.counts.beyondLimits == 0,
+            complete: holes.allSatisfy { $0.cause == .muted } && damage.stretches == 0 && summary.incomplete == 0 && evidence.counts.unreadableSegments == 0 && evidence.counts.beyondLimits == 0,
             packets: evidence.counts.packets, lost: lost, duplicates: evidence.counts.duplicates,
             malformed: evidence.counts.malformed + summary.malformed, unknownPayloadType: evidence.counts.unknownPayloadType,
             incompleteFrames: summary.incomplete, skippedFrames: summary.skipped, fillerFrames: summary.fillers,

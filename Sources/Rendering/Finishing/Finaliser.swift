@@ -145,7 +145,7 @@ package final class Finaliser {
         }
         bytesDone += survey.bytes
         let published = try files.publish()
-        let holes = LossLedger.holes(evidence, until: Self.expectedEnd(survey.header, facts, events))
+        let holes = LossLedger.holes(evidence, until: Self.expectedEnd(survey.header, facts, events), muted: LossLedger.muted(survey.header.track, in: events))
         let track = ManifestBuilder.track(evidence, clocks: clocks, holes: holes, summary: presenter.summary, files: published, zero: zero)
         if files.refused > 0 { warnings.append("track \(track.trackID): libav refused \(files.refused) frames or headers") }
         if published.isEmpty { warnings.append("track \(track.trackID): no frame could be decoded") }

@@ -1,6 +1,6 @@
 // What a recording's metadata says about missing parts, in plain words.
 
-/** Why something is missing, where it was not the sender's network. Waiting for the first key frame misses nothing. */
+/** Why something is missing, where it was not the sender's network. Waiting for the first key frame misses nothing, nor does a mute. */
 const CAUSES = {
   recorder_down: "no recorder was up", recorder_overload: "the recorder was overloaded", disk_full: "the disk was full",
   read_only: "the disk could not be written", io_error: "the disk failed", damaged_journal: "recorded data is damaged", malformed: "the sender sent damaged frames",
@@ -10,7 +10,7 @@ const plural = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
 
 /** @returns "complete", or what of this track is missing */
 function ofTrack({ holes = [], integrity = {} }) {
-  const missing = holes.filter((hole) => hole.cause !== "key_frame_wait");
+  const missing = holes.filter((hole) => !["key_frame_wait", "muted"].includes(hole.cause));
   if (missing.length) {
     const seconds = missing.reduce((sum, { from, to }) => sum + (to - from), 0);
     const causes = [...new Set(missing.map(({ cause }) => CAUSES[cause]).filter(Boolean))];
