@@ -19,6 +19,7 @@ import Rendering
             exit(0)
         }
         arguments.common.limits.apply()
+        endWithReader()
         do throws(WorkerError) {
             end(try arguments.command.run(arguments.common, Progress { emit($0.line) }), 0)
         } catch {
@@ -26,6 +27,17 @@ import Rendering
         }
     }
 
+    /// Ends the process with whoever reads its lines: where a node was killed somebody else does the job anew, and nothing may appear
+    /// under this attempt's name any more. A terminal or a file never goes away.
+    private static func endWithReader() {
+        var thread = pthread_t()
+        pthread_create(&thread, nil, { _ in
+            var output = pollfd(fd: STDOUT_FILENO, events: 0, revents: 0)
+            while poll(&output, 1, -1) < 0, errno == EINTR {}
+            if Int32(output.revents) & (POLLERR | POLLHUP) != 0 { _exit(WorkerFailure.inputOutput.exitCode) }
+            return nil
+        }, nil)
+    }
     private static func end(_ verdict: WorkerVerdict, _ code: Int32) -> Never {
         emit(WorkerMessage.verdict(verdict).line)
         exit(code)

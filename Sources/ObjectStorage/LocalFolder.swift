@@ -117,7 +117,22 @@ package struct LocalFolder: ObjectStore {
     }
 
     package func deleteAll(under prefix: ObjectKey) throws(ObjectStorageError) {
-        for object in try list(under: prefix) { try delete(object.key) }
+        do throws(ObjectStorageError) {
+            let (folder, name) = try parent(of: prefix, creating: false)
+            try removeTree(name, in: folder, depth: 0)
+        } catch {
+            guard error == .notFound else { throw error }
+            return
+        }
+        removeEmptyFolders(above: prefix)
+    }
+    /// Also what is no object: a program that was killed leaves temporary files, which no key names.
+    private func removeTree(_ name: String, in folder: Descriptor, depth: Int) throws(ObjectStorageError) {
+        if unlinkat(folder.number, name, 0) == 0 || errno == ENOENT { return }
+        guard errno == EISDIR, depth < Limits.depth else { throw Descriptor.failure("delete \(name)") }
+        let inner = try Descriptor(name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, at: folder.number)
+        for child in inner.names() where child != "." && child != ".." { try removeTree(child, in: inner, depth: depth + 1) }
+        guard unlinkat(folder.number, name, AT_REMOVEDIR) == 0 || errno == ENOENT else { throw Descriptor.failure("delete the folder \(name)") }
     }
 
     // MARK: Folders

@@ -1,4 +1,5 @@
 # timeout: 240
+# alone
 """SIGTERM of a node with clients: they open a second connection elsewhere first, and nobody misses a frame."""
 import json
 import signal

@@ -56,7 +56,7 @@ package struct OriginPolicy: Sendable {
         response.set("Allow", names)
         if let origin, allows(origin, own: own) {
             response.set("Access-Control-Allow-Methods", names)
-            response.set("Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key, Range")
+            response.set("Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key, If-Match, Range")
             response.set("Access-Control-Max-Age", "600")
         }
         return response
