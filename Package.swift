@@ -12,9 +12,8 @@ func library(_ name: String, _ dependencies: [Target.Dependency] = [], exclude: 
 func executable(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .executableTarget(name: name, dependencies: dependencies, swiftSettings: swift)
 }
-/// - Parameter optimised: what tests of allocations, and loops over pictures and packets, need; the rest compiles in half the time without.
-func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = [], optimised: Bool = false) -> Target {
-    .testTarget(name: name + "Tests", dependencies: dependencies, exclude: exclude, swiftSettings: optimised ? swift : swift + [.unsafeFlags(["-Onone"], .when(configuration: .release))])
+func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
+    .testTarget(name: name + "Tests", dependencies: dependencies, exclude: exclude, swiftSettings: swift)
 }
 
 let fuzzDriver: [Target] = Context.environment["TROUPE_FUZZ"] == nil ? [] : [
@@ -74,14 +73,14 @@ let package = Package(
         .systemLibrary(name: "CWebSockets", pkgConfig: "libwebsockets"),
         .systemLibrary(name: "CFFmpeg", pkgConfig: "libavformat"),
         // Tests, one target beside each source target
-        tests("Primitives", ["Primitives"], optimised: true),
-        tests("RTP", ["RTP", "Primitives"], optimised: true),
-        tests("WebRTC", ["WebRTC", "RTP", "Primitives", "CSRTP", "COpenSSL"], optimised: true),
-        tests("Forwarding", ["Forwarding", "RTP", "Primitives", "CAllocationCounter"], optimised: true),
-        tests("Capture", ["Capture", "RTP", "Primitives"], optimised: true),
-        tests("Composition", ["Composition", "Capture", "RTP", "Primitives"], optimised: true),
-        tests("EventLoop", ["EventLoop", "Primitives"], optimised: true),
-        tests("Transport", ["Transport", "EventLoop", "WebRTC", "Forwarding", "RTP", "Primitives", "CShims", "CAllocationCounter"], optimised: true),
+        tests("Primitives", ["Primitives"]),
+        tests("RTP", ["RTP", "Primitives"]),
+        tests("WebRTC", ["WebRTC", "RTP", "Primitives", "CSRTP", "COpenSSL"]),
+        tests("Forwarding", ["Forwarding", "RTP", "Primitives", "CAllocationCounter"]),
+        tests("Capture", ["Capture", "RTP", "Primitives"]),
+        tests("Composition", ["Composition", "Capture", "RTP", "Primitives"]),
+        tests("EventLoop", ["EventLoop", "Primitives"]),
+        tests("Transport", ["Transport", "EventLoop", "WebRTC", "Forwarding", "RTP", "Primitives", "CShims", "CAllocationCounter"]),
         .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter"),
         tests("Cluster", ["Cluster", "EventLoop", "Primitives"]),
         tests("Store", ["Store", "StoreWriter", "Cluster", "Contracts", "EventLoop", "Primitives"]),
@@ -90,7 +89,7 @@ let package = Package(
         tests("ObjectStorage", ["ObjectStorage", "Primitives"], exclude: ["Servers"]),
         tests("Conference", ["Conference", "Contracts", "Cluster", "Store", "ObjectStorage", "Capture", "RTP", "Primitives"]),
         tests("Gateway", ["Gateway", "Conference", "Composition", "Contracts", "EventLoop", "Primitives", "COpenSSL"]),
-        tests("Rendering", ["Rendering", "MediaWorker", "Composition", "Capture", "RTP", "Primitives"], optimised: true),
+        tests("Rendering", ["Rendering", "MediaWorker", "Composition", "Capture", "RTP", "Primitives"]),
         tests("Configuration", ["Configuration", "Primitives"]),
         tests("Operator", ["Operator", "Node", "Contracts", "Cluster", "Configuration", "EventLoop", "Primitives"]),
         tests("Node", ["Node", "Configuration", "ObjectStorage", "Conference", "Contracts", "Cluster", "Transport", "WebRTC", "EventLoop", "Primitives"]),
@@ -99,6 +98,6 @@ let package = Package(
         tests("Architecture", []),
         // Parsers under fuzz: the targets are replayed by a test; ops/fuzz builds the driver (Fuzz/Driver) with libFuzzer.
         .target(name: "FuzzTargets", dependencies: ["Capture", "Cluster", "Composition", "Contracts", "Gateway", "ObjectStorage", "Primitives", "RTP", "WebRTC"], path: "Fuzz/Targets", swiftSettings: swift),
-        tests("Fuzz", ["FuzzTargets", "Primitives"], optimised: true),
+        tests("Fuzz", ["FuzzTargets", "Primitives"]),
     ] + fuzzDriver + benches
 )

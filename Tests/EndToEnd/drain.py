@@ -1,5 +1,4 @@
 # timeout: 240
-# alone
 """SIGTERM of a node with clients: they open a second connection elsewhere first, and nobody misses a frame."""
 import json
 import signal

@@ -1,5 +1,4 @@
 # timeout: 180
-# alone
 """troupe-load against three nodes: one publisher's packets reach four subscribers on two other nodes without loss; and beep and flash stay together in a recording."""
 import json
 import subprocess

@@ -1,5 +1,4 @@
 # timeout: 240
-# alone
 """kill -9 of a browser's edge: it goes on at another node as the same participant, and nobody sees it leave or come."""
 import _handover
 from _chromium import Person, chromium

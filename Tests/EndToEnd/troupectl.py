@@ -1,5 +1,4 @@
 # timeout: 240
-# alone
 """troupectl on three real nodes: it looks, moves a room under its callers, drains, and goes on when a node is gone."""
 import json
 import os

@@ -1,5 +1,4 @@
 # timeout: 240
-# alone
 """Two Chromium windows on two nodes: pictures cross by the pipe, and by nothing else; the room survives its host's death."""
 import _namespace
 from _chromium import Person, chromium

@@ -75,12 +75,13 @@ package distributed actor CaptureWriter {
 
     private func accept(_ order: Epoch) throws {
         guard order >= epoch else { throw ServiceError(.conflict, code: "superseded", message: "the recording is decided at another node by now") }
+        guard isOpen else { throw ServiceError(.unavailable, code: "closing", message: "the writer here is ending its files; order again in a moment") }
         epoch = order
     }
 
     /// Takes no more packets and ends its files. - Returns: when they are closed.
     func release(epoch: Epoch) async throws {
-        try accept(epoch)
+        if isOpen { try accept(epoch) }
         await close()
     }
     private func close() async {

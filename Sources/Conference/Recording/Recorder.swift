@@ -20,7 +20,8 @@ package final class Recorder: @unchecked Sendable {
     private let disk: DiskThread
     private let loop: UVLoop
     private var writers: [RecordingID: CaptureWriter] = [:]
-    /// Recordings released here, the newest last, and the epochs under which they were: an order that was on its way is too late.
+    /// Recordings released here, the newest last, and the epochs under which they were: an older decider's order is too late. The same one may
+    /// want the node again, and its words arrive in the order they were said.
     private var released: [(recording: RecordingID, epoch: Epoch)] = []
     private var running = 0
     /// Told of each recording that became ready here, and of each that was erased. Set once, before the first.
@@ -45,7 +46,7 @@ package final class Recorder: @unchecked Sendable {
     /// This node's writer of the recording, made at the first order.
     func writer(_ order: CaptureOrder, context: ConferenceContext) throws -> CaptureWriter {
         if let writer = writers[order.recording] { return writer }
-        if released.contains(where: { $0.recording == order.recording && $0.epoch >= order.epoch }) {
+        if released.contains(where: { $0.recording == order.recording && $0.epoch > order.epoch }) {
             throw ServiceError(.conflict, code: "superseded", message: "the recording was released here")
         }
         let writer = CaptureWriter(context: context, recorder: self, order: order)

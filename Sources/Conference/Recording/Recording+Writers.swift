@@ -21,6 +21,7 @@ extension Recording {
         let standby = Self.standby(for: recordingID, beside: actorSystem.node, among: actorSystem.members())
         let order = order()
         var isWhole = await (try? writer?.local { try $0.obey(order) })?.isWhole ?? false
+        guard record?.status.state.isActive == true else { return }
         if let standby {
             writing.insert(standby)
             let report = await ordered(standby)
