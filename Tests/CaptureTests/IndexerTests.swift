@@ -84,7 +84,7 @@ import Testing
                 return event
             }
         }
-        func holes(_ events: [RecordedEvent]) -> [Hole] { LossLedger.holes(gap, until: nil, muted: LossLedger.muted("cam1", in: events)) }
+        func holes(_ events: [RecordedEvent]) -> [Hole] { LossLedger.holes(gap, until: nil, quiet: LossLedger.quiet("cam1", of: "ada", in: events)) }
         #expect(holes(told([(190_000, true), (1_180_000, false)])) == [Hole(cause: .muted, from: 180_000, to: 1_200_000, packets: 0)])
         #expect(holes(told([(190_000, true)])).map(\.cause) == [.muted], "until the end")
         let lost = [Hole(cause: .network, from: 180_000, to: 1_200_000, packets: 50)]

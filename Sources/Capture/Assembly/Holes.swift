@@ -20,6 +20,8 @@ package enum HoleCause: String, Codable, Sendable, CaseIterable {
     case keyFrameWait = "key_frame_wait"
     /// Nothing is missing; the publisher was muted, and what it sent meanwhile was for nobody.
     case muted
+    /// Nothing is missing; the publisher was left out of the recording.
+    case leftOut = "left_out"
 
     init(_ cause: JournalLossCause) {
         self = switch cause {
@@ -29,6 +31,18 @@ package enum HoleCause: String, Codable, Sendable, CaseIterable {
         case .ioError: .ioError
         }
     }
+}
+
+extension HoleCause {
+    /// Nothing was to be captured: no packet is missing.
+    package var isQuiet: Bool { self == .muted || self == .leftOut }
+}
+
+/// A time in which nothing was to be captured of a track; µs, without an end where none was told.
+package struct QuietTime: Equatable, Sendable {
+    package var cause: HoleCause
+    package var range: ClosedRange<Int64>
+    package init(cause: HoleCause, range: ClosedRange<Int64>) { self.cause = cause; self.range = range }
 }
 
 /// A stretch of a track in which something is missing; receive times in µs.
@@ -57,16 +71,16 @@ package enum LossLedger {
 
     /// - Parameters:
     ///   - until: µs, when the track should have ended; nil when nobody knows.
-    ///   - muted: µs, when its publisher was (`muted(_:in:)`).
-    package static func holes(_ evidence: TrackEvidence, until: Int64?, muted: [ClosedRange<Int64>] = []) -> [Hole] {
+    ///   - quiet: when nothing was to be captured of it (`quiet(_:of:in:)`).
+    package static func holes(_ evidence: TrackEvidence, until: Int64?, quiet: [QuietTime] = []) -> [Hole] {
         var found: [Hole] = []
         for (index, stream) in evidence.streams.enumerated() {
             for (a, b) in zip(stream.packets, stream.packets.dropFirst()) where b.sequence > a.sequence + 1 {
                 let from = min(a.receivedAt, b.receivedAt), to = max(a.receivedAt, b.receivedAt)
                 if isSwitch(from, to, evidence.streams, except: index) { continue }
                 let missing = b.sequence - a.sequence - 1
-                let cause = cause(from, to, evidence, muted)
-                found.append(Hole(cause: cause, from: from, to: to, packets: missing > Limits.jump || cause == .muted ? 0 : missing))
+                let cause = cause(from, to, evidence, quiet)
+                found.append(Hole(cause: cause, from: from, to: to, packets: missing > Limits.jump || cause.isQuiet ? 0 : missing))
             }
         }
         // Numbers tell nothing of a publisher that came back as another stream while no writer was alive.
@@ -88,21 +102,27 @@ package enum LossLedger {
         }
         return false
     }
-    private static func cause(_ from: Int64, _ to: Int64, _ evidence: TrackEvidence, _ muted: [ClosedRange<Int64>]) -> HoleCause {
-        if muted.contains(where: { $0.lowerBound - Limits.mute <= from && from <= $0.upperBound && to - Limits.mute <= $0.upperBound }) { return .muted }
+    private static func cause(_ from: Int64, _ to: Int64, _ evidence: TrackEvidence, _ quiet: [QuietTime]) -> HoleCause {
+        if let quiet = quiet.first(where: { $0.range.lowerBound - Limits.mute <= from && from <= $0.range.upperBound && to - Limits.mute <= $0.range.upperBound }) { return quiet.cause }
         if let gap = evidence.gaps.first(where: { $0.from <= to + Limits.slack && $0.to >= from - Limits.slack }) { return gap.cause }
         return evidence.counts.damage.stretches > 0 || evidence.counts.unreadableSegments > 0 ? .damagedJournal : .network
     }
 
-    /// When the track was muted, by the room's events in order of time; without an end where none was told.
-    package static func muted(_ track: TrackID, in events: [RecordedEvent]) -> [ClosedRange<Int64>] {
-        var found: [ClosedRange<Int64>] = [], since: Int64?
-        for event in events where event.track == track && event.type == RecordedEvent.Kind.muted.rawValue {
-            let at = event.at.microseconds
-            if event.muted == true { since = since ?? at } else if let begun = since.take() { found.append(begun...max(begun, at)) }
+    /// When the track was muted, or its participant left out, by the room's events in order of time; without an end where none was told.
+    package static func quiet(_ track: TrackID, of participant: ParticipantID, in events: [RecordedEvent]) -> [QuietTime] {
+        func times(_ cause: HoleCause, _ change: (RecordedEvent) -> Bool?) -> [QuietTime] {
+            var found: [QuietTime] = [], since: Int64?
+            for event in events {
+                guard let isQuiet = change(event) else { continue }
+                let at = event.at.microseconds
+                if isQuiet { since = since ?? at } else if let begun = since.take() { found.append(QuietTime(cause: cause, range: begun...max(begun, at))) }
+            }
+            return found + (since.map { [QuietTime(cause: cause, range: $0...Int64.max)] } ?? [])
         }
-        if let since { found.append(since...Int64.max) }
-        return found
+        return times(.leftOut) { event in
+            guard event.participant == participant else { return nil }
+            return switch RecordedEvent.Kind(rawValue: event.type) { case .participantExcluded: true; case .participantIncluded: false; default: nil }
+        } + times(.muted) { $0.track == track && $0.type == RecordedEvent.Kind.muted.rawValue ? $0.muted == true : nil }
     }
 
     /// Neighbours of one cause become one hole; far too many become few.

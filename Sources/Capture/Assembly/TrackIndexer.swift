@@ -10,7 +10,18 @@ package struct CapturedPacket {
     package var timestamp: UInt64
     /// Wall time (µs) at the ingress node, on the recorder's clock.
     package var receivedAt: Int64
-    package var bytes: UnsafeRawBufferPointer
+    fileprivate let start: UnsafeRawPointer
+    private let count: UInt16
+    /// One bit for each writer that has it; the eighth stands for all further ones.
+    package internal(set) var writers: UInt8
+    package var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: start, count: Int(count)) }
+
+    /// - Parameter bytes: of one datagram, at least an RTP header.
+    package init(sequence: UInt64, timestamp: UInt64, receivedAt: Int64, bytes: UnsafeRawBufferPointer, writers: UInt8 = 1) {
+        self.sequence = sequence; self.timestamp = timestamp; self.receivedAt = receivedAt; self.writers = writers
+        start = bytes.baseAddress!
+        count = UInt16(clamping: bytes.count)
+    }
 }
 
 /// A publisher's sender report, as far as clocks need it.
@@ -34,6 +45,8 @@ package struct CapturedStream {
     /// Stretches (µs of receive time) in which packets came without a pause of more than `TrackIndexer.Limits.pause`.
     package var runs: [ClosedRange<Int64>]
     package var duplicates = 0
+    /// Packets that came after one with a higher number: sent again, or overtaken on the way.
+    package var late = 0
 }
 
 /// What a writer said it lost, or a time in which no writer was alive.
@@ -63,6 +76,10 @@ package struct TrackEvidence {
         package var segments = 0
         package var packets = 0
         package var duplicates = 0
+        /// Packets the writer with the most of them lacks.
+        package var byStandby = 0
+        /// Packets that came after later ones: by a retransmission, or overtaken.
+        package var late = 0
         /// Not RTP or RTCP, or of a payload type nobody negotiated.
         package var malformed = 0
         package var unknownPayloadType = 0
@@ -90,14 +107,9 @@ package struct TrackIndexer {
         /// µs between the end of one segment and the begin of the next that are no outage.
         static let handover: Int64 = 1_000_000
     }
-    private struct Arrival {
-        var receivedAt: Int64
-        var sequence: UInt16
-        var timestamp: UInt32
-        var bytes: UnsafeRawBufferPointer
-    }
     private struct Report { var receivedAt: Int64; var ntp: NTPTime; var timestamp: UInt32 }
-    private struct Stream { var arrivals: [Arrival] = []; var reports: [Report] = [] }
+    /// Packets in the order of their files, with sequence numbers and timestamps as they were sent: a track's index is in memory once.
+    private struct Stream { var arrivals: [CapturedPacket] = []; var reports: [Report] = [] }
     private struct Span { var from: Int64; var to: Int64; var isClosed: Bool }
 
     private var header: JournalHeader?
@@ -107,7 +119,7 @@ package struct TrackIndexer {
     private var gaps: [CaptureGap] = []
     private var counts = TrackEvidence.Counts()
     private var payloadTypes: [UInt8: Codec] = [:]
-    private var writers: Set<NodeName> = []
+    private var writers: [NodeName] = []
     private var epochs: Set<UInt64> = []
     private let recording: RecordingID
     private let track: TrackID
@@ -125,7 +137,7 @@ package struct TrackIndexer {
         else { counts.unreadableSegments += 1; return }
         if header.map({ reader.header.wallStart < $0.wallStart }) ?? true { header = reader.header }
         for type in reader.header.payloadTypes { payloadTypes[type.number] = type.codec }
-        writers.insert(reader.header.writer)
+        let writer = writerBit(reader.header.writer)
         epochs.insert(reader.header.epoch.rawValue)
         counts.segments += 1
         let offset = offsets[(reader.header.ingress ?? reader.header.writer).rawValue] ?? 0
@@ -134,7 +146,7 @@ package struct TrackIndexer {
             let at = record.receivedAt &+ offset
             guard Self.isPlausible(at) else { counts.malformed += 1; continue }
             switch record.type {
-            case .rtp: take(rtp: record.bytes, at)
+            case .rtp: take(rtp: record.bytes, at, writer)
             case .rtcp: take(rtcp: record.bytes, at)
             case .event: take(JournalEvent(record), offset)
             }
@@ -153,24 +165,42 @@ package struct TrackIndexer {
             guard let stream = streams.removeValue(forKey: ssrc) else { continue }
             let captured = Self.merge(ssrc, stream)
             counts.duplicates += captured.duplicates
+            counts.late += captured.late
             counts.packets += captured.packets.count
             if !captured.packets.isEmpty { merged.append(captured) }
         }
+        counts.byStandby = Self.byStandby(merged, writers: writers.count)
         merged.sort { ($0.runs.first?.lowerBound ?? 0, $0.ssrc) < ($1.runs.first?.lowerBound ?? 0, $1.ssrc) }
         return TrackEvidence(
-            header: header, streams: merged, gaps: gaps.sorted { $0.from < $1.from }, counts: counts, writers: writers, epochs: epochs,
+            header: header, streams: merged, gaps: gaps.sorted { $0.from < $1.from }, counts: counts, writers: Set(writers), epochs: epochs,
             isClosed: spans.max { $0.to < $1.to }?.isClosed ?? true, payloadTypes: payloadTypes)
     }
 
     /// Years 1970 to 2200: keeps later arithmetic far from overflow.
     static func isPlausible(_ at: Int64) -> Bool { at >= 0 && at < 7_258_118_400_000_000 }
 
-    private mutating func take(rtp bytes: UnsafeRawBufferPointer, _ at: Int64) {
+    private mutating func writerBit(_ name: NodeName) -> UInt8 {
+        let index = writers.firstIndex(of: name) ?? writers.count
+        if index == writers.count { writers.append(name) }
+        return 1 << UInt8(min(index, 7))
+    }
+    private static func byStandby(_ streams: [CapturedStream], writers: Int) -> Int {
+        guard writers > 1 else { return 0 }
+        var all = 0, had = [Int](repeating: 0, count: 8)
+        for stream in streams {
+            all += stream.packets.count
+            for packet in stream.packets { for bit in 0..<8 where packet.writers & (1 << UInt8(bit)) != 0 { had[bit] += 1 } }
+        }
+        return all - had.max()!
+    }
+
+    private mutating func take(rtp bytes: UnsafeRawBufferPointer, _ at: Int64, _ writer: UInt8) {
         guard let rtp = try? RTPHeader(bytes) else { counts.malformed += 1; return }
         guard payloadTypes[rtp.payloadType] != nil else { counts.unknownPayloadType += 1; return }
         guard total < Limits.packets, streams[rtp.ssrc] != nil || streams.count < Limits.streams else { counts.beyondLimits += 1; return }
         total += 1
-        streams[rtp.ssrc, default: Stream()].arrivals.append(Arrival(receivedAt: at, sequence: rtp.sequence, timestamp: rtp.timestamp, bytes: bytes))
+        streams[rtp.ssrc, default: Stream()].arrivals.append(
+            CapturedPacket(sequence: UInt64(rtp.sequence), timestamp: UInt64(rtp.timestamp), receivedAt: at, bytes: bytes, writers: writer))
     }
     private mutating func take(rtcp bytes: UnsafeRawBufferPointer, _ at: Int64) {
         var reader = RTCPReader(bytes)
@@ -204,23 +234,20 @@ package struct TrackIndexer {
     // MARK: - Merging one SSRC
 
     private static func merge(_ ssrc: UInt32, _ stream: consuming Stream) -> CapturedStream {
-        var arrivals = stream.arrivals
-        // Writers are merged by the ingress receive time, which is the same in all of them; file order breaks ties.
-        if zip(arrivals, arrivals.dropFirst()).contains(where: { $0.receivedAt > $1.receivedAt }) {
-            arrivals = arrivals.enumerated().sorted { ($0.element.receivedAt, $0.offset) < ($1.element.receivedAt, $1.offset) }.map(\.element)
-        }
         let reports = stream.reports.sorted { $0.receivedAt < $1.receivedAt }
-        var captured = CapturedStream(ssrc: ssrc, packets: [], reports: [], runs: [])
-        captured.packets.reserveCapacity(arrivals.count)
+        var captured = CapturedStream(ssrc: ssrc, packets: stream.arrivals, reports: [], runs: [])
+        stream = Stream()
+        captured.sortByArrival()
         var numbers = NumberExtender(), report = 0
-        for arrival in arrivals {
-            while report < reports.count, reports[report].receivedAt < arrival.receivedAt {
+        for index in captured.packets.indices {
+            let packet = captured.packets[index]
+            while report < reports.count, reports[report].receivedAt < packet.receivedAt {
                 captured.take(reports[report].ntp, reports[report].timestamp, reports[report].receivedAt, numbers)
                 report += 1
             }
-            let (sequence, timestamp) = numbers.extend(arrival.sequence, arrival.timestamp, receivedAt: arrival.receivedAt)
-            captured.packets.append(CapturedPacket(sequence: sequence, timestamp: timestamp, receivedAt: arrival.receivedAt, bytes: arrival.bytes))
-            captured.extendRuns(arrival.receivedAt)
+            let sent = (UInt16(truncatingIfNeeded: packet.sequence), UInt32(truncatingIfNeeded: packet.timestamp))
+            (captured.packets[index].sequence, captured.packets[index].timestamp) = numbers.extend(sent.0, sent.1, receivedAt: packet.receivedAt)
+            captured.extendRuns(packet.receivedAt)
         }
         while report < reports.count {
             captured.take(reports[report].ntp, reports[report].timestamp, reports[report].receivedAt, numbers)
@@ -265,12 +292,31 @@ extension CapturedStream {
         guard numbers.timestamps.highest != nil else { return }
         reports.append(ReportSample(receivedAt: receivedAt, sentAt: ntp.wall.microseconds, timestamp: numbers.timestamps.peek(timestamp)))
     }
+    /// Packets, in order of arrival, that came after one with a higher number. A second writer's copy arrived when the first one's did, by the ingress node's word.
+    private func countLate() -> Int {
+        var highest: (sequence: UInt64, at: Int64) = (0, .min), before: UInt64 = 0, found = 0
+        for packet in packets {
+            if packet.sequence > highest.sequence { highest = (packet.sequence, packet.receivedAt) } else if packet.sequence != before, packet.receivedAt > highest.at { found += 1 }
+            before = packet.sequence
+        }
+        return found
+    }
+    /// Writers are merged by the ingress receive time, which is the same in all of them; the place in the file breaks ties.
+    fileprivate mutating func sortByArrival() {
+        guard zip(packets, packets.dropFirst()).contains(where: { $0.receivedAt > $1.receivedAt }) else { return }
+        packets.sort { ($0.receivedAt, $0.start) < ($1.receivedAt, $1.start) }
+    }
     fileprivate mutating func sortAndDeduplicate() {
         if zip(packets, packets.dropFirst()).contains(where: { $0.sequence >= $1.sequence }) {
+            late = countLate()
             packets.sort { ($0.sequence, $0.receivedAt) < ($1.sequence, $1.receivedAt) }
             var kept = 0
             for packet in packets {
-                if kept > 0, packets[kept - 1].sequence == packet.sequence { duplicates += 1; continue }
+                if kept > 0, packets[kept - 1].sequence == packet.sequence {
+                    duplicates += 1
+                    packets[kept - 1].writers |= packet.writers
+                    continue
+                }
                 packets[kept] = packet
                 kept += 1
             }

@@ -18,6 +18,8 @@ package struct PresentedFrame {
     package var isFiller = false
     /// Clockwise, in degrees, to show the picture upright; 0 for audio.
     package var rotation = 0
+    /// SSRC it came from; a filler's is that of the frame before it.
+    package var stream: UInt32 = 0
 }
 
 /// What came out beside the frames.
@@ -38,6 +40,8 @@ package struct PresentationSummary: Equatable, Sendable {
     package var frozen: [ClosedRange<Int64>] = []
     /// (µs from zero, size) at each change; the first is the beginning.
     package var sizes: [(time: Int64, size: VideoSize)] = []
+    /// How often another stream of the track took over: a layer, a camera, a publisher that came back.
+    package var switches = 0
     package var rotations: [(time: Int64, degrees: Int)] = []
     package var speaking: [ClosedRange<Int64>] = []
 
@@ -169,6 +173,7 @@ package struct TrackPresenter {
     private mutating func takeVideo(_ frame: CapturedFrame, _ index: Int, _ time: Int64) {
         if index != current {
             guard frame.isKey, mayLeaveCurrent(at: frame.receivedAt) else { summary.skipped += 1; return }
+            if current != nil { summary.switches += 1 }
             current = index
         } else if frame.followsLoss || lastConfiguration.map({ $0.codec != frame.codec }) ?? false {
             needsKey = true
@@ -186,7 +191,8 @@ package struct TrackPresenter {
         needsKey = false
         noteStart(placed)
         note(frame, at: placed)
-        emit(PresentedFrame(time: placed, duration: 0, data: frame.data, isKey: frame.isKey, codec: frame.codec, configuration: changed(frame.configuration), rotation: rotation))
+        emit(PresentedFrame(time: placed, duration: 0, data: frame.data, isKey: frame.isKey, codec: frame.codec, configuration: changed(frame.configuration), rotation: rotation,
+            stream: streams[index].ssrc))
     }
     /// True when no encoding is current, or the current one ends about now.
     private func mayLeaveCurrent(at receivedAt: Int64) -> Bool {
@@ -212,6 +218,7 @@ package struct TrackPresenter {
                 fillSilence(from: end.timestamp, samples: frame.timestamp - end.timestamp, in: index)
             } else {
                 guard time >= end.time - 20_000 else { summary.skipped += 1; return }
+                summary.switches += 1
                 if time > end.time { fillSilence(after: end, until: time) }
             }
         }
@@ -219,7 +226,8 @@ package struct TrackPresenter {
         noteStart(placed)
         if let level = frame.audioLevel { speech.add(level, at: placed) }
         emit(PresentedFrame(
-            time: placed, duration: microseconds(duration), data: frame.data, isKey: true, codec: frame.codec, configuration: changed(frame.configuration)))
+            time: placed, duration: microseconds(duration), data: frame.data, isKey: true, codec: frame.codec, configuration: changed(frame.configuration),
+            stream: streams[index].ssrc))
         audioEnd = (index, frame.timestamp + duration, time + microseconds(duration))
     }
     private func microseconds(_ samples: UInt64) -> Int64 { Int64(samples) * 125 / 6 }   // 48 kHz
@@ -248,7 +256,8 @@ package struct TrackPresenter {
     }
     private mutating func emitSilence(_ silence: (data: [UInt8], duration: UInt32), at time: Int64) {
         emit(PresentedFrame(
-            time: max(time, lastTime), duration: microseconds(UInt64(silence.duration)), data: silence.data, isKey: true, codec: .opus, configuration: nil, isFiller: true))
+            time: max(time, lastTime), duration: microseconds(UInt64(silence.duration)), data: silence.data, isKey: true, codec: .opus, configuration: nil, isFiller: true,
+            stream: held?.stream ?? 0))
     }
 
     // MARK: - Output

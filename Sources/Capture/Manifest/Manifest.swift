@@ -73,11 +73,37 @@ package struct Manifest: Codable, Equatable, Sendable {
         package var tornBytes: Int
         package var segments: Int
         package var unreadableSegments: Int
+        /// 0...100 (`IntegrityScore`); this and what follows is nil from a release that did not say it.
+        package var score: Int?
+        package var repaired: Repaired?
+        /// Holes and freezes, and the seconds of them; mutes and who was left out are none.
+        package var holes: Int?
+        package var holeSeconds: Double?
+        package var freezes: Int?
+        package var freezeSeconds: Double?
+        /// How often another layer, camera or attachment of the publisher took over.
+        package var layerSwitches: Int?
+        /// The farthest of its streams' clocks from the recorder's, in parts per million.
+        package var driftPPM: Double?
         enum CodingKeys: String, CodingKey {
             case complete, packets, lost, duplicates, malformed, segments
             case unknownPayloadType = "unknown_payload_type", incompleteFrames = "incomplete_frames", skippedFrames = "skipped_frames"
             case fillerFrames = "filler_frames", damagedStretches = "damaged_stretches", damagedBytes = "damaged_bytes"
             case tornBytes = "torn_bytes", unreadableSegments = "unreadable_segments"
+            case score, repaired, holes, freezes, holeSeconds = "hole_seconds", freezeSeconds = "freeze_seconds", layerSwitches = "layer_switches", driftPPM = "drift_ppm"
+        }
+    }
+    /// What did not come the straight way and is there nevertheless.
+    package struct Repaired: Codable, Equatable, Sendable {
+        /// Packets that arrived after later ones: sent again on request, or overtaken on the way.
+        package var retransmission: Int
+        /// Packets that the writer with the most of them lacks.
+        package var standby: Int
+        /// Seconds of holes for which the browser's own recording has a part.
+        package var deviceSeconds: Double
+        enum CodingKeys: String, CodingKey { case retransmission, standby, deviceSeconds = "device_seconds" }
+        package init(retransmission: Int = 0, standby: Int = 0, deviceSeconds: Double = 0) {
+            self.retransmission = retransmission; self.standby = standby; self.deviceSeconds = deviceSeconds
         }
     }
     package struct Track: Codable, Equatable, Sendable {

@@ -11,7 +11,7 @@ package struct FinishedTrack: Sendable {
 
 package enum ManifestBuilder {
     package static func track(
-        _ evidence: TrackEvidence, clocks: [StreamClock], holes: [Hole], summary: PresentationSummary, files: [Manifest.File], zero: Int64
+        _ evidence: TrackEvidence, clocks: [StreamClock], holes: [Hole], quiet: [QuietTime] = [], summary: PresentationSummary, files: [Manifest.File], zero: Int64
     ) -> Manifest.Track {
         let header = evidence.header
         var missing = holes.map { Manifest.MissingPart(from: seconds(max(0, $0.from - zero)), to: seconds(max(0, $0.to - zero)), cause: $0.cause, packets: $0.packets) }
@@ -22,13 +22,14 @@ package enum ManifestBuilder {
         missing.sort { ($0.from, $0.to) < ($1.from, $1.to) }
         let damage = evidence.counts.damage
         let lost = holes.reduce(0 as UInt64) { $0 + $1.packets }
-        let integrity = Manifest.Integrity(
-            complete: holes.allSatisfy { $0.cause == .muted } && damage.stretches == 0 && summary.incomplete == 0 && evidence.counts.unreadableSegments == 0 && evidence.counts.beyondLimits == 0,
+        var integrity = Manifest.Integrity(
+            complete: holes.allSatisfy { $0.cause.isQuiet } && damage.stretches == 0 && summary.incomplete == 0 && evidence.counts.unreadableSegments == 0 && evidence.counts.beyondLimits == 0,
             packets: evidence.counts.packets, lost: lost, duplicates: evidence.counts.duplicates,
             malformed: evidence.counts.malformed + summary.malformed, unknownPayloadType: evidence.counts.unknownPayloadType,
             incompleteFrames: summary.incomplete, skippedFrames: summary.skipped, fillerFrames: summary.fillers,
             damagedStretches: damage.stretches, damagedBytes: damage.bytes, tornBytes: damage.tornBytes,
             segments: evidence.counts.segments, unreadableSegments: evidence.counts.unreadableSegments)
+        report(evidence, clocks, holes, quiet, summary, files, zero, into: &integrity)
         return Manifest.Track(
             trackID: header.track, peerID: header.participant, kind: header.kind, source: header.source, codec: files.first?.codec ?? header.codec,
             start: summary.start.map(seconds), duration: summary.start.flatMap { start in summary.end.map { seconds($0 - start) } },
@@ -39,6 +40,25 @@ package enum ManifestBuilder {
                     driftPPM: (clock.drift * 1e9).rounded() / 1000, method: clock.method, senderReports: clock.reportCount)
             },
             holes: missing, integrity: integrity, writers: evidence.writers.sorted(), epochs: evidence.epochs.sorted())
+    }
+
+    /// What is missing and what was repaired, in numbers, and the score of both.
+    private static func report(
+        _ evidence: TrackEvidence, _ clocks: [StreamClock], _ holes: [Hole], _ quiet: [QuietTime], _ summary: PresentationSummary, _ files: [Manifest.File],
+        _ zero: Int64, into integrity: inout Manifest.Integrity
+    ) {
+        let lost = holes.filter { !$0.cause.isQuiet }, frozen = summary.frozen.filter { $0.upperBound > $0.lowerBound }
+        let first = evidence.firstReceived ?? 0, last = max(evidence.lastReceived ?? 0, lost.map(\.to).max() ?? 0)
+        // Freezes are on the senders' time, holes on that of arrival: a network's delay apart.
+        let missing = lost.map { IntegrityScore.Missing(from: $0.from, to: $0.to, weight: IntegrityScore.Weights.hole) }
+            + frozen.map { .init(from: zero + $0.lowerBound, to: zero + $0.upperBound, weight: IntegrityScore.Weights.freeze) }
+            + [.init(from: first, to: first + summary.keyFrameWait, weight: IntegrityScore.Weights.firstKeyFrame)]
+        integrity.score = files.isEmpty ? 0 : IntegrityScore.score(span: (first, last), missing: missing, quiet: quiet.map(\.range))
+        integrity.repaired = Manifest.Repaired(retransmission: evidence.counts.late, standby: evidence.counts.byStandby)
+        (integrity.holes, integrity.holeSeconds) = (lost.count, seconds(lost.reduce(0) { $0 + ($1.to - $1.from) }))
+        (integrity.freezes, integrity.freezeSeconds) = (frozen.count, seconds(frozen.reduce(0) { $0 + ($1.upperBound - $1.lowerBound) }))
+        integrity.layerSwitches = summary.switches
+        integrity.driftPPM = clocks.map { ($0.drift * 1e9).rounded() / 1000 }.max { abs($0) < abs($1) }
     }
 
     package static func manifest(facts: RecordingFacts, events: [RecordedEvent], zero: Int64, tracks: [FinishedTrack], warnings: [String]) -> Manifest {

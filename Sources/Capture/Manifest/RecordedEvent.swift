@@ -15,6 +15,9 @@ package struct RecordedEvent: Codable, Equatable, Sendable {
         case trackUnpublished = "track_unpublished"
         case muted
         case chat
+        /// Left out of the recording from here on; `reason` is `host` or `refused`. And taken in again.
+        case participantExcluded = "participant_excluded"
+        case participantIncluded = "participant_included"
         /// Another writer took over, or the room's owner changed: explains what follows.
         case writerChanged = "writer_changed"
     }
@@ -98,7 +101,7 @@ extension RecordedEvent {
         }
     }
     private struct Key: Hashable { var epoch: UInt64?, sequence: UInt64, type: String, text: String? }
-    private enum State: Hashable { case present(ParticipantID), published(TrackID), muted(TrackID) }
+    private enum State: Hashable { case present(ParticipantID), published(TrackID), muted(TrackID), excluded(ParticipantID) }
 
     /// Which fact it sets, and to what.
     private var change: (State, Bool)? {
@@ -108,6 +111,8 @@ extension RecordedEvent {
         case .trackPublished: track.map { (.published($0), true) }
         case .trackUnpublished: track.map { (.published($0), false) }
         case .muted: muted.flatMap { value in track.map { (.muted($0), value) } }
+        case .participantExcluded: participant.map { (.excluded($0), true) }
+        case .participantIncluded: participant.map { (.excluded($0), false) }
         case .recordingStarted, .recordingStopped, .chat, .writerChanged, nil: nil
         }
     }

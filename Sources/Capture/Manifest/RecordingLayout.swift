@@ -13,6 +13,7 @@ package struct RecordingLayout: Hashable, Sendable {
     package var metadata: String { "\(folder)/\(Names.metadata)" }
     package var timeline: String { "\(folder)/\(Names.timeline)" }
     package var facts: String { "\(folder)/\(Names.facts)" }
+    package var policy: String { "\(folder)/\(Names.policy)" }
     /// A writer's notes; several writers keep one file each.
     package func events(_ writer: NodeName) -> String { "\(folder)/\(Names.eventsPrefix)\(writer)\(Names.eventsSuffix)" }
     package func journals(_ track: TrackID) -> String { "\(folder)/\(Names.journals)/\(track)" }
@@ -27,6 +28,7 @@ package struct RecordingLayout: Hashable, Sendable {
         package static let metadata = "metadata.json"
         package static let timeline = "timeline.json"
         package static let facts = "recording.json"
+        package static let policy = "policy.json"
         /// `events-{writer}.jsonl`.
         package static let eventsPrefix = "events-"
         package static let eventsSuffix = ".jsonl"

@@ -52,7 +52,7 @@ struct RecordedScene {
                 id: participant.peerID, name: Self.shown(participant), present: present.clipped(to: whole), speaking: Spans(speaking).clipped(to: whole)))
         }
         for track in manifest.tracks {
-            missing += track.holes.filter { $0.cause != .muted }.map { WorkerVerdict.Missing(peerID: track.peerID, trackID: track.trackID, from: $0.from, to: $0.to, cause: $0.cause.rawValue) }
+            missing += track.holes.filter { !$0.cause.isQuiet }.map { WorkerVerdict.Missing(peerID: track.peerID, trackID: track.trackID, from: $0.from, to: $0.to, cause: $0.cause.rawValue) }
             if !track.files.contains(where: Self.isBelow) { missing.append(WorkerVerdict.Missing(peerID: track.peerID, trackID: track.trackID, cause: "no_file")) }
         }
     }

@@ -145,8 +145,9 @@ package final class Finaliser {
         }
         bytesDone += survey.bytes
         let published = try files.publish()
-        let holes = LossLedger.holes(evidence, until: Self.expectedEnd(survey.header, facts, events), muted: LossLedger.muted(survey.header.track, in: events))
-        let track = ManifestBuilder.track(evidence, clocks: clocks, holes: holes, summary: presenter.summary, files: published, zero: zero)
+        let quiet = LossLedger.quiet(survey.header.track, of: survey.header.participant, in: events)
+        let holes = LossLedger.holes(evidence, until: Self.expectedEnd(survey.header, facts, events), quiet: quiet)
+        let track = ManifestBuilder.track(evidence, clocks: clocks, holes: holes, quiet: quiet, summary: presenter.summary, files: published, zero: zero)
         if files.refused > 0 { warnings.append("track \(track.trackID): libav refused \(files.refused) frames or headers") }
         if published.isEmpty { warnings.append("track \(track.trackID): no frame could be decoded") }
         return FinishedTrack(track: track, summary: presenter.summary)

@@ -141,7 +141,8 @@ final class JournalSource: FrameSource {
 
     func next(into packet: MediaPacket) throws(WorkerError) -> Bool {
         while let frame = input.next(of: track.id) {
-            if let configuration = frame.configuration, configuration.codec != codec {
+            // Parameter sets stand in the frames too, but a decoder may have been made for a smaller picture.
+            if let configuration = frame.configuration, configuration.codec != codec || configuration.codec == .h264 {
                 // What a container could not hold is left out until the publisher says it better.
                 guard let made = try? StreamParameters(configuration) else { continue }
                 parameters = made

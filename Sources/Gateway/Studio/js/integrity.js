@@ -1,6 +1,6 @@
 // What a recording's metadata says about missing parts, in plain words.
 
-/** Why something is missing, where it was not the sender's network. Waiting for the first key frame misses nothing, nor does a mute. */
+/** Why something is missing, where it was not the sender's network. Waiting for the first key frame misses nothing, nor does a mute or who was left out. */
 const CAUSES = {
   recorder_down: "no recorder was up", recorder_overload: "the recorder was overloaded", disk_full: "the disk was full",
   read_only: "the disk could not be written", io_error: "the disk failed", damaged_journal: "recorded data is damaged", malformed: "the sender sent damaged frames",
@@ -10,7 +10,7 @@ const plural = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
 
 /** @returns "complete", or what of this track is missing */
 function ofTrack({ holes = [], integrity = {} }) {
-  const missing = holes.filter((hole) => !["key_frame_wait", "muted"].includes(hole.cause));
+  const missing = holes.filter((hole) => !["key_frame_wait", "muted", "left_out"].includes(hole.cause));
   if (missing.length) {
     const seconds = missing.reduce((sum, { from, to }) => sum + (to - from), 0);
     const causes = [...new Set(missing.map(({ cause }) => CAUSES[cause]).filter(Boolean))];
@@ -22,8 +22,8 @@ function ofTrack({ holes = [], integrity = {} }) {
 
 /** Of one person. @returns {isWhole, text} */
 export function integrity(tracks, peer) {
-  const found = tracks.filter((track) => track.peer_id === peer).map((track) => ({ name: KINDS[track.source] ?? track.kind, text: ofTrack(track) }));
+  const found = tracks.filter((track) => track.peer_id === peer).map((track) => ({ name: KINDS[track.source] ?? track.kind, text: ofTrack(track), score: track.integrity?.score }));
   if (!found.length) return { isWhole: false, text: "Nothing is known of these files" };
   if (found.every(({ text }) => text === "complete")) return { isWhole: true, text: "Complete" };
-  return { isWhole: false, text: found.map(({ name, text }) => `${name}: ${text}`).join(" · ") };
+  return { isWhole: false, text: found.map(({ name, text, score }) => `${name}: ${text}${score === undefined ? "" : ` (${score} of 100)`}`).join(" · ") };
 }
