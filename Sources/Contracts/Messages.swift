@@ -36,8 +36,10 @@ package struct ParticipantInfo: Codable, Sendable, Hashable {
     package var node: NodeName
     package var joinedAt: WallTime
     package var metadata: String?
-    package init(id: ParticipantID, name: String, role: ParticipantRole, node: NodeName, joinedAt: WallTime, metadata: String? = nil) {
-        self.id = id; self.name = name; self.role = role; self.node = node; self.joinedAt = joinedAt; self.metadata = metadata
+    /// False: refuses to be recorded. Nil where it was not asked.
+    package var recordingConsent: Bool?
+    package init(id: ParticipantID, name: String, role: ParticipantRole, node: NodeName, joinedAt: WallTime, metadata: String? = nil, recordingConsent: Bool? = nil) {
+        self.id = id; self.name = name; self.role = role; self.node = node; self.joinedAt = joinedAt; self.metadata = metadata; self.recordingConsent = recordingConsent
     }
 }
 
@@ -55,7 +57,27 @@ package struct PublicationInfo: Codable, Sendable, Hashable {
     }
 }
 
-package enum RecordingState: String, Codable, Sendable, Hashable { case starting, recording, stopping, processing, ready, failed }
+package enum RecordingState: String, Codable, Sendable, Hashable {
+    case starting, recording, stopping, processing, ready, failed
+    /// Told once, when its media and rows are gone; never stored.
+    case deleted
+}
+
+/// What deleting a recording removed.
+package struct RecordingRemoval: Codable, Sendable, Equatable {
+    /// Files of the storage folder, and their bytes.
+    package var objects: Int
+    package var bytes: Int64
+    /// Objects of the bucket; nil where there is none, or it did not answer.
+    package var bucketObjects: Int?
+    /// Of the recording, its files, jobs, tokens and compositions.
+    package var rows: Int
+    /// The bucket did not answer: its copy, and then the rows, go as soon as it does.
+    package var isPending: Bool
+    package init(objects: Int, bytes: Int64, bucketObjects: Int? = nil, rows: Int = 0, isPending: Bool = false) {
+        self.objects = objects; self.bytes = bytes; self.bucketObjects = bucketObjects; self.rows = rows; self.isPending = isPending
+    }
+}
 
 package struct RecordingStatus: Codable, Sendable, Hashable {
     package var recordingID: RecordingID
@@ -68,10 +90,18 @@ package struct RecordingStatus: Codable, Sendable, Hashable {
     /// Bytes of the finished files.
     package var size: Int64?
     package var outputPath: String?
-    package init(recordingID: RecordingID, roomID: RoomID, state: RecordingState, reason: String? = nil, duration: Double? = nil, size: Int64? = nil, outputPath: String? = nil) {
+    /// Whom the host leaves out, and who of the room refuses; in order. Decided by the Room (docs/decisions/0039).
+    package var excluded: [ParticipantID]?
+    package var refused: [ParticipantID]?
+    package init(
+        recordingID: RecordingID, roomID: RoomID, state: RecordingState, reason: String? = nil, duration: Double? = nil, size: Int64? = nil, outputPath: String? = nil,
+        excluded: [ParticipantID]? = nil, refused: [ParticipantID]? = nil
+    ) {
         self.recordingID = recordingID; self.roomID = roomID; self.state = state; self.reason = reason
-        self.duration = duration; self.size = size; self.outputPath = outputPath
+        self.duration = duration; self.size = size; self.outputPath = outputPath; self.excluded = excluded; self.refused = refused
     }
+    /// Nothing of theirs is captured, whoever decided so.
+    package var leftOut: Set<ParticipantID> { Set(excluded ?? []).union(refused ?? []) }
 }
 
 package struct ChatMessage: Codable, Sendable, Hashable {

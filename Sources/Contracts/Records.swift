@@ -22,11 +22,11 @@ package struct RoomRecord: Codable, Sendable, Equatable {
     package var mode: SessionMode
     /// 1...; a join beyond it is refused with `room_full`.
     package var maxParticipants: Int
-    package var recordingPolicy: String?
+    package var recordingPolicy: RecordingPolicy?
     package var region: String?
     package var createdAt: WallTime
     package var endedAt: WallTime?
-    package init(id: RoomID, meetingCode: String, title: String, hostName: String, mode: SessionMode, maxParticipants: Int, recordingPolicy: String?, region: String?, createdAt: WallTime, endedAt: WallTime? = nil) {
+    package init(id: RoomID, meetingCode: String, title: String, hostName: String, mode: SessionMode, maxParticipants: Int, recordingPolicy: RecordingPolicy?, region: String?, createdAt: WallTime, endedAt: WallTime? = nil) {
         self.id = id; self.meetingCode = meetingCode; self.title = title; self.hostName = hostName; self.mode = mode
         self.maxParticipants = maxParticipants; self.recordingPolicy = recordingPolicy; self.region = region; self.createdAt = createdAt; self.endedAt = endedAt
     }
@@ -39,8 +39,10 @@ package struct AdmissionRecord: Codable, Sendable, Equatable {
     package var name: String
     package var role: ParticipantRole
     package var admittedAt: WallTime
-    package init(roomID: RoomID, participantID: ParticipantID, name: String, role: ParticipantRole, admittedAt: WallTime) {
-        self.roomID = roomID; self.participantID = participantID; self.name = name; self.role = role; self.admittedAt = admittedAt
+    /// As the participant said when it joined; false: it refuses to be recorded.
+    package var recordingConsent: Bool?
+    package init(roomID: RoomID, participantID: ParticipantID, name: String, role: ParticipantRole, admittedAt: WallTime, recordingConsent: Bool? = nil) {
+        self.roomID = roomID; self.participantID = participantID; self.name = name; self.role = role; self.admittedAt = admittedAt; self.recordingConsent = recordingConsent
     }
 }
 
@@ -73,9 +75,16 @@ package struct RecordingRecord: Codable, Sendable, Equatable {
     package var title: String
     /// Known once ready.
     package var tracks: [RecordedTrack]
-    package init(status: RecordingStatus, recorder: NodeName, epoch: Epoch, startedAt: WallTime, stoppedAt: WallTime? = nil, title: String, tracks: [RecordedTrack] = []) {
+    /// Nil: the default one.
+    package var policy: RecordingPolicy?
+    /// When it is due to be deleted; known once it has ended.
+    package var deleteAfter: WallTime?
+    package init(
+        status: RecordingStatus, recorder: NodeName, epoch: Epoch, startedAt: WallTime, stoppedAt: WallTime? = nil, title: String, tracks: [RecordedTrack] = [], policy: RecordingPolicy? = nil,
+        deleteAfter: WallTime? = nil
+    ) {
         self.status = status; self.recorder = recorder; self.epoch = epoch; self.startedAt = startedAt; self.stoppedAt = stoppedAt; self.title = title
-        self.tracks = tracks
+        self.tracks = tracks; self.policy = policy; self.deleteAfter = deleteAfter
     }
 }
 
@@ -107,7 +116,12 @@ package protocol RecordingStore: Sendable {
     func recordings(room: RoomID?, limit: Int) async throws -> [RecordingRecord]
     /// Those of `recorder` that are neither ready nor failed: its work after a restart.
     func unfinishedRecordings(recorder: NodeName) async throws -> [RecordingRecord]
+    /// Of rooms the participant was admitted to; newest first, at most `limit`.
+    func recordings(of participant: ParticipantID, limit: Int) async throws -> [RecordingRecord]
+    /// Ended ones whose time is over at `now`; the longest overdue first.
+    func overdueRecordings(at now: WallTime, limit: Int) async throws -> [RecordingRecord]
     /// Compare-and-set on the epoch: `StoreError.conflict` when the stored epoch is newer than `recording.epoch`.
     func update(_ recording: RecordingRecord) async throws
-    func deleteRecording(_ id: RecordingID) async throws
+    /// - Returns: rows removed, of the recording and of what was made of it (files, jobs, tokens, compositions); 0 where it was gone.
+    func deleteRecording(_ id: RecordingID) async throws -> Int
 }

@@ -14,8 +14,9 @@ extension SQLStore: RecordingStore {
         try await perform { (connection) throws(StoreError) in
             try connection.transaction { () throws(StoreError) in
                 try connection.run("""
-                    INSERT INTO recordings (id, room_id, recorder, epoch, state, reason, duration, size, output_path, started_at, stopped_at, title)
-                    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+                    INSERT INTO recordings (id, room_id, recorder, epoch, state, reason, duration, size, output_path, started_at, stopped_at, title,
+                        excluded, refused, viewers, retention_days, delete_after)
+                    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
                     """, try Self.columns(recording))
                 try Self.put(recording, connection)
             }
@@ -38,6 +39,18 @@ extension SQLStore: RecordingStore {
             [.text(recorder.rawValue), .integer(Int64(RecordingLimits.listed))])
     }
 
+    package func recordings(of participant: ParticipantID, limit: Int) async throws -> [RecordingRecord] {
+        try await select(
+            "WHERE room_id IN (SELECT room_id FROM admissions WHERE participant_id = $1) ORDER BY started_at DESC, id LIMIT $2",
+            [.text(participant.rawValue), .integer(Int64(max(0, min(limit, RecordingLimits.listed))))])
+    }
+
+    package func overdueRecordings(at now: WallTime, limit: Int) async throws -> [RecordingRecord] {
+        try await select(
+            "WHERE delete_after <= $1 AND state IN ('ready', 'failed') ORDER BY delete_after, id LIMIT $2",
+            [.integer(now.microseconds), .integer(Int64(max(0, min(limit, RecordingLimits.listed))))])
+    }
+
     /// - Parameter condition: what follows `FROM recordings`.
     private func select(_ condition: String, _ values: [SQLValue]) async throws(StoreError) -> [RecordingRecord] {
         try await perform { (connection) throws(StoreError) in
@@ -55,7 +68,7 @@ extension SQLStore: RecordingStore {
                 let values = try Self.columns(recording)
                 let changed = try connection.run("""
                     UPDATE recordings SET room_id = $2, recorder = $3, epoch = $4, state = $5, reason = $6, duration = $7, size = $8,
-                        output_path = $9, started_at = $10, stopped_at = $11, title = $12
+                        output_path = $9, started_at = $10, stopped_at = $11, title = $12, excluded = $13, refused = $14, viewers = $15, retention_days = $16, delete_after = $17
                     WHERE id = $1 AND epoch <= $4
                     """, values)
                 if changed == 1 {
@@ -68,17 +81,24 @@ extension SQLStore: RecordingStore {
         }
     }
 
-    /// Deleting what is not there is done already.
-    package func deleteRecording(_ id: RecordingID) async throws {
+    /// Deleting what is not there is done already. What belongs to it goes by foreign key, and is counted before.
+    package func deleteRecording(_ id: RecordingID) async throws -> Int {
         try await perform { (connection) throws(StoreError) in
-            try connection.transaction { () throws(StoreError) in _ = try connection.run("DELETE FROM recordings WHERE id = $1", [.text(id.rawValue)]) }
+            try connection.transaction { () throws(StoreError) in
+                var rows = 0
+                for table in ["recorded_tracks", "jobs", "tokens", "compositions"] {
+                    rows += try connection.run("DELETE FROM \(table) WHERE recording_id = $1", [.text(id.rawValue)])
+                }
+                return rows + (try connection.run("DELETE FROM recordings WHERE id = $1", [.text(id.rawValue)]))
+            }
         }
     }
 
     // MARK: Rows
 
     private static let selectRecording = """
-        SELECT id, room_id, recorder, epoch, state, reason, duration, size, output_path, started_at, stopped_at, title FROM recordings
+        SELECT id, room_id, recorder, epoch, state, reason, duration, size, output_path, started_at, stopped_at, title, excluded, refused, viewers,
+        retention_days, delete_after FROM recordings
         """
 
     private static func columns(_ recording: RecordingRecord) throws(StoreError) -> [SQLValue] {
@@ -87,16 +107,26 @@ extension SQLStore: RecordingStore {
             .text(status.recordingID.rawValue), .text(status.roomID.rawValue), .text(recording.recorder.rawValue), try .counter(recording.epoch.rawValue),
             .text(status.state.rawValue), .init(status.reason), .init(status.duration), .init(status.size), .init(status.outputPath),
             .integer(recording.startedAt.microseconds), .init(recording.stoppedAt?.microseconds), .text(recording.title),
+            ids(status.excluded), ids(status.refused), .text((recording.policy ?? RecordingPolicy()).viewers.rawValue),
+            .init(recording.policy?.retentionDays.map { Int64($0) }), .init(recording.deleteAfter?.microseconds),
         ]
+    }
+    /// As a JSON array: an id may hold any character.
+    private static func ids(_ ids: [ParticipantID]?) -> SQLValue { .init(ids.map { JSON.array($0.map { .string($0.rawValue) }).text }) }
+    private static func ids(_ text: String?) -> [ParticipantID]? {
+        text.flatMap { try? JSONParser.parse(Array($0.utf8)) }?.array?.compactMap { $0.string.map { ParticipantID($0) } }
     }
 
     private static func recording(_ row: SQLRow) throws(StoreError) -> RecordingRecord {
         let status = RecordingStatus(
             recordingID: RecordingID(row.text(0)), roomID: RoomID(row.text(1)), state: try row.word(4, RecordingState.self),
-            reason: row.optionalText(5), duration: row.optionalReal(6), size: row.optionalInteger(7), outputPath: row.optionalText(8))
+            reason: row.optionalText(5), duration: row.optionalReal(6), size: row.optionalInteger(7), outputPath: row.optionalText(8),
+            excluded: ids(row.optionalText(12)), refused: ids(row.optionalText(13)))
+        let policy = RecordingPolicy(viewers: try row.word(14, RecordingPolicy.Viewers.self), retentionDays: row.optionalInteger(15).map { Int($0) })
         return RecordingRecord(
             status: status, recorder: NodeName(row.text(2)), epoch: Epoch(try row.counter(3)),
-            startedAt: WallTime(microseconds: row.integer(9)), stoppedAt: row.optionalInteger(10).map { WallTime(microseconds: $0) }, title: row.text(11))
+            startedAt: WallTime(microseconds: row.integer(9)), stoppedAt: row.optionalInteger(10).map { WallTime(microseconds: $0) }, title: row.text(11),
+            policy: policy == RecordingPolicy() ? nil : policy, deleteAfter: row.optionalInteger(16).map { WallTime(microseconds: $0) })
     }
 
     // MARK: Finished files

@@ -16,7 +16,7 @@ extension SQLStore: RoomStore {
                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
                     """, [
                         .text(room.id.rawValue), .text(room.meetingCode), .text(room.title), .text(room.hostName), .text(room.mode.rawValue),
-                        .integer(Int64(room.maxParticipants)), .init(room.recordingPolicy), .init(room.region),
+                        .integer(Int64(room.maxParticipants)), .init(room.recordingPolicy?.json.text), .init(room.region),
                         .integer(room.createdAt.microseconds), .init(room.endedAt?.microseconds),
                     ])
                 try connection.insert(Self.insertAdmission, [Self.columns(host)])
@@ -51,7 +51,7 @@ extension SQLStore: RoomStore {
         try await perform { (connection) throws(StoreError) in
             try connection.transaction { () throws(StoreError) in
                 let added = try connection.run("""
-                    \(Self.insertAdmission) SELECT $1, $2, $3, $4, $5 WHERE EXISTS (SELECT 1 FROM rooms WHERE id = $1) ON CONFLICT DO NOTHING
+                    \(Self.insertAdmission) SELECT $1, $2, $3, $4, $5, $6 WHERE EXISTS (SELECT 1 FROM rooms WHERE id = $1) ON CONFLICT DO NOTHING
                     """, Self.columns(admission))
                 if added == 1 { return }
                 guard let known = try Self.admission(connection, admission.roomID, admission.participantID) else { throw .notFound }
@@ -106,27 +106,28 @@ extension SQLStore: RoomStore {
         RoomRecord(
             id: RoomID(row.text(0)), meetingCode: row.text(1), title: row.text(2), hostName: row.text(3),
             mode: try row.word(4, SessionMode.self), maxParticipants: Int(row.integer(5)),
-            recordingPolicy: row.optionalText(6), region: row.optionalText(7),
+            recordingPolicy: row.optionalText(6).flatMap { try? JSONParser.parse(Array($0.utf8)) }.flatMap(RecordingPolicy.init(json:)), region: row.optionalText(7),
             createdAt: WallTime(microseconds: row.integer(8)), endedAt: row.optionalInteger(9).map { WallTime(microseconds: $0) })
     }
 
     private static func admission(_ connection: any SQLConnection, _ room: RoomID, _ participant: ParticipantID) throws(StoreError) -> AdmissionRecord? {
         try connection.first(
-            "SELECT name, role, admitted_at FROM admissions WHERE room_id = $1 AND participant_id = $2",
+            "SELECT name, role, admitted_at, recording_consent FROM admissions WHERE room_id = $1 AND participant_id = $2",
             [.text(room.rawValue), .text(participant.rawValue)]
         ) { (row) throws(StoreError) in
             AdmissionRecord(
                 roomID: room, participantID: participant, name: row.text(0),
-                role: try row.word(1, ParticipantRole.self), admittedAt: WallTime(microseconds: row.integer(2)))
+                role: try row.word(1, ParticipantRole.self), admittedAt: WallTime(microseconds: row.integer(2)),
+                recordingConsent: row.optionalInteger(3).map { $0 != 0 })
         }
     }
 
-    private static let insertAdmission = "INSERT INTO admissions (room_id, participant_id, name, role, admitted_at)"
+    private static let insertAdmission = "INSERT INTO admissions (room_id, participant_id, name, role, admitted_at, recording_consent)"
 
     private static func columns(_ admission: AdmissionRecord) -> [SQLValue] {
         [
             .text(admission.roomID.rawValue), .text(admission.participantID.rawValue), .text(admission.name), .text(admission.role.rawValue),
-            .integer(admission.admittedAt.microseconds),
+            .integer(admission.admittedAt.microseconds), .init(admission.recordingConsent.map { $0 ? 1 : 0 } as Int64?),
         ]
     }
 }

@@ -23,8 +23,8 @@ private struct Publisher {
     enum Report { case honest, none, hostile(UInt64) }
 
     /// What its ingress node wrote of one track, as a segment.
-    func segment(_ codec: Codec, track: TrackID, seconds: Int64, report: Report = .honest, seed: UInt64) -> [UInt8] {
-        let every = codec == .opus ? Self.audioEvery : Self.videoEvery, rate = Double(codec.clockRate), drift = codec == .opus ? audioDrift : videoDrift
+    func segment(_ codec: Codec, track: TrackID, seconds: Int64, every given: Int64? = nil, report: Report = .honest, seed: UInt64) -> [UInt8] {
+        let every = given ?? (codec == .opus ? Self.audioEvery : Self.videoEvery), rate = Double(codec.clockRate), drift = codec == .opus ? audioDrift : videoDrift
         var random = SplitMix64(seed: seed), out: [(at: Int64, bytes: [UInt8])] = []
         func arrival(_ t: Int64) -> Int64 { Self.start + t + delay + Int64(random.next() % UInt64(max(1, jitter))) + nodeOffset }
         func ticks(_ t: Int64) -> UInt32 { UInt32(truncatingIfNeeded: 0xFFFF_0000 + Int64(Double(t) * (1 + wallDrift) * (1 + drift) * rate / 1e6)) }
@@ -139,6 +139,17 @@ private func percentile95(_ values: [Int64]) -> Int64 { values.map { abs($0) }.s
             #expect(frames.count + summary.skipped >= Int(seconds * 1_000_000 / every))
             #expect(frames.count >= Int(seconds * 1_000_000 / every) * 9 / 10, "track \(index): \(frames.count) frames, \(summary.skipped) left out")
         }
+    }
+
+    /// Sequence numbers wrap, timestamps wrap, clocks drift: the last frame is where twelve hours end, and a packet costs 40 bytes of memory.
+    @Test func twelveHoursAreTwelveHours() throws {
+        var ann = Publisher()
+        (ann.wallDrift, ann.videoDrift) = (100e-6, -60e-6)
+        let (frames, summary) = presented([("cam", .vp8, ann.segment(.vp8, track: "cam", seconds: 43_200, every: 600_000, seed: 12))])[0]
+        try #require(frames.count == 72_000 && summary.skipped == 0)
+        let off = stride(from: 0, to: 72_000, by: 100).map { frames[$0].time - Int64($0) * 600_000 - 25_000 }
+        #expect(percentile95(off) <= 40_000, "p95 \(percentile95(off)) µs")
+        #expect(MemoryLayout<CapturedPacket>.stride == 40)
     }
 
     @Test func withoutReportsArrivalPlacesThem() throws {

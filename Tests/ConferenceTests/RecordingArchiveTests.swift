@@ -33,6 +33,15 @@ import Testing
         #expect(try bucket.list(under: ObjectKey("rooms")).map(\.key.rawValue) == ["rooms/R_1/RC_1/journal/t/a-1-0.trj", "rooms/R_1/RC_1/metadata.json"])
         #expect(try folder.list(under: ObjectKey(layout.folder)).count == 2, "what is served stays")
     }
+    /// Everything of it, and nothing of its neighbour.
+    @Test func removalTakesTheWholeCopy() throws {
+        for name in ["metadata.json", "policy.json", "journal/t/a-1-0.trj", "tracks/p/t.webm", "preview/peers/p/av_0000.m4s"] { try put(name, [1, 2, 3], in: folder) }
+        try bucket.put(ObjectKey("rooms/R_1/RC_10/metadata.json"), bytes: [9])
+        #expect(try RecordingArchive.upload(layout, from: folder, to: bucket) == 5)
+        #expect(try RecordingArchive.remove(layout, from: bucket) == 5)
+        #expect(try RecordingArchive.remove(layout, from: bucket) == 0)
+        #expect(try bucket.list(under: ObjectKey("rooms")).map(\.key.rawValue) == ["rooms/R_1/RC_10/metadata.json"])
+    }
     @Test func whatIsThereIsNotSentAgainButDocumentsAre() throws {
         let large = [UInt8](repeating: 7, count: Int(RecordingArchive.Limits.document) + 1)
         try put("tracks/p/t.webm", large, in: folder)

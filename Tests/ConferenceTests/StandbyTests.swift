@@ -28,6 +28,15 @@ import Testing
             #expect(Recording.standby(for: id, beside: standby, among: left) != standby)
         }
     }
+    /// Whoever finds none free learns why.
+    @Test func aRefusalSaysHowTheRecordersAre() {
+        var all = members("a", "b", "c", "d") + members("e", roles: ["edge"])
+        (all[1].state, all[2].state, all[3].state) = (.draining, .down, .suspect)
+        #expect("\(RecorderCensus(all))" == "of 4 nodes of the role 1 take work, 1 are being emptied, 2 are away")
+        #expect("\(RecorderCensus(members("e", roles: ["edge"])))" == "no node of the cluster has the role")
+        let refusal = ServiceError(recordingFailure: ClusterError.notExecuted(.noHost), recorders: RecorderCensus(all))
+        #expect(refusal.kind == .unavailable && refusal.code == "no_recorder" && refusal.message.contains("1 are being emptied"))
+    }
     @Test func theWorkIsShared() {
         let all = members("a", "b", "c", "d", "e")
         var shares: [NodeName: Int] = [:]

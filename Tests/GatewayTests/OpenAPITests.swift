@@ -17,7 +17,7 @@ import Testing
         #expect(document["openapi"] == "3.1.0")
         let expected: [String: [String]] = [
             "/api/v1/sessions/create": ["post"], "/api/v1/sessions/{id}": ["get", "delete"], "/api/v1/sessions/{id}/join": ["post"], "/api/v1/rooms/{id}/participants/{pid}/mute": ["post"],
-            "/api/v1/rooms/{id}/participants/{pid}/remove": ["post"], "/recording/start": ["post"], "/recording/stop": ["post"], "/recording/{id}": ["get", "delete"], "/api/recordings": ["get"],
+            "/api/v1/rooms/{id}/participants/{pid}/remove": ["post"], "/recording/start": ["post"], "/recording/stop": ["post"], "/recording/{id}": ["get", "delete"], "/api/recordings": ["get", "post"], "/recording/exclude": ["post"],
             "/admin/v1/nodes": ["get"], "/admin/v1/top": ["get"], "/admin/v1/rooms": ["get"], "/admin/v1/rooms/{id}": ["get"], "/admin/v1/recordings": ["get"], "/admin/v1/jobs": ["get"],
             "/api/v1/events": ["get"], "/admin/v1/events": ["get"], "/admin/v1/rebalance": ["get", "post"], "/admin/v1/rooms/{id}/move": ["post"], "/admin/v1/rooms/{id}/pin": ["post", "delete"],
             "/admin/v1/nodes/{name}/drain": ["post"], "/admin/v1/nodes/{name}/undrain": ["post"],

@@ -59,7 +59,9 @@ import Testing
         (#"{"type":"publish","track_id":"t","source":"microphone"}"#, ClientMessage(.publish(trackID: "t", mid: nil, source: .microphone, muted: false))),
         (#"{"type":"unpublish","track_id":"t"}"#, ClientMessage(.unpublish(trackID: "t"))), (#"{"type":"subscribe","track_ids":["a","b"]}"#, ClientMessage(.subscribe(trackIDs: ["a", "b"]))),
         (#"{"type":"unsubscribe","track_id":"a"}"#, ClientMessage(.unsubscribe(trackIDs: ["a"]))), (#"{"type":"mute","track_id":"t","muted":false}"#, ClientMessage(.mute(trackID: "t", muted: false))),
-        (#"{"type":"chat","text":"hé"}"#, ClientMessage(.chat(text: "hé"))), (#"{"type":"start_recording","id":0}"#, ClientMessage(id: 0, .startRecording)), (#"{"type":"stop_recording"}"#, ClientMessage(.stopRecording)),
+        (#"{"type":"chat","text":"hé"}"#, ClientMessage(.chat(text: "hé"))), (#"{"type":"start_recording","id":0}"#, ClientMessage(id: 0, .startRecording(excluding: []))), (#"{"type":"stop_recording"}"#, ClientMessage(.stopRecording)),
+        (#"{"type":"start_recording","exclude":["p_2"]}"#, ClientMessage(.startRecording(excluding: ["p_2"]))), (#"{"type":"exclude_from_recording","exclude":[]}"#, ClientMessage(.exclude([]))),
+        (#"{"type":"recording_consent","consent":false}"#, ClientMessage(.recordingConsent(false))),
         (#"{"type":"bye"}"#, ClientMessage(.bye)), (#"{"type":"hello","features":["move","fly","resume"]}"#, ClientMessage(.hello([.move, .resume]))), (#"{"type":"hello"}"#, ClientMessage(.hello([]))),
     ]) func decodes(_ text: String, _ message: ClientMessage) throws { #expect(try ClientMessageCodec.decode(Array(text.utf8)) == .message(message)) }
     @Test func aResumeIsAFrameOfItsOwn() throws {
@@ -84,6 +86,7 @@ import Testing
     static let info = ParticipantInfo(id: "p_1", name: "Ada", role: .host, node: "north", joinedAt: WallTime(seconds: 1_700_000_000), metadata: "m")
     static let publication = PublicationInfo(trackID: "t", participantID: "p_1", kind: .video, source: .screenShare, codec: "vp8", muted: false)
     static let status = RecordingStatus(recordingID: "rec-1", roomID: "room-1", state: .ready, reason: "short", duration: 20.25, size: 12345, outputPath: "rooms/room-1/rec-1")
+    static let refusing = ParticipantInfo(id: "p_2", name: "Ben", role: .guest, node: "north", joinedAt: WallTime(seconds: 1_700_000_000), recordingConsent: false)
     static func event(_ kind: RoomEvent.Kind) -> ServerMessage { .event(RoomEvent(sequence: 9, epoch: Epoch(2), at: WallTime(seconds: 1), kind: kind)) }
     static let session = SessionFacts(
         roomID: "room-1", mode: .sfu, participantID: "p_1", name: "Ada", role: .host, joinedAt: WallTime(seconds: 1_700_000_000), metadata: "m", autoSubscribe: true, attachment: 3,
@@ -100,7 +103,9 @@ import Testing
         ("webrtc_answer", .answer(SessionDescriptionMessage(sdp: "v=0"))), ("ice_candidate", .candidate(CandidateMessage(candidate: "c", sdpMid: "0", sdpMLineIndex: 0))),
         ("heartbeat", .heartbeat(session)), ("participant_joined", event(.participantJoined(info))), ("participant_left", event(.participantLeft("p_1", .connectionLost))), ("track_published", event(.trackPublished(publication))),
         ("track_unpublished", event(.trackUnpublished("t", "p_1"))), ("muted", event(.muted("t", "p_1", true))),
-        ("chat", event(.chat(ChatMessage(id: "c", from: "p_1", name: "Ada", text: "hi", at: WallTime(seconds: 1_700_000_000))))), ("recording_status", event(.recording(status))), ("bye", event(.ended)), ("bye", .bye(.removed)),
+        ("chat", event(.chat(ChatMessage(id: "c", from: "p_1", name: "Ada", text: "hi", at: WallTime(seconds: 1_700_000_000))))), ("recording_status", event(.recording(status))),
+        ("recording_status", event(.recording(RecordingStatus(recordingID: "rec-1", roomID: "room-1", state: .recording, excluded: ["p_9"], refused: ["p_2"])))),
+        ("participant_joined", event(.participantJoined(refusing))), ("bye", event(.ended)), ("bye", .bye(.removed)),
         ("subscription_updated", .subscriptionUpdated(trackID: "t", participantID: "p_1", mid: "3", subscribed: true)),
     ]
     @Test(arguments: outgoing.indices) func whatIsWrittenFitsItsSchema(_ index: Int) throws {

@@ -50,7 +50,7 @@ package final class CompositionDesk: CompositionService {
             return try await tokens.burn(hash, for: TokenBinding(kind: .composition, room: room, recording: record.status.recordingID), scope: scope, context)
         }
         switch scope {
-        case CompositionScope.preview: try await access.requireViewer(of: room, caller)
+        case CompositionScope.preview: try await access.requireViewer(of: record, caller)
         case CompositionScope.write: try await access.requireHost(of: room, caller)
         default:
             throw ServiceError(.forbidden, code: "composition_token_required", message: "an export takes a fresh token; ask for one with POST /recordings/{id}/composition/token")
@@ -71,7 +71,7 @@ package final class CompositionDesk: CompositionService {
         switch record.status.state {
         case .starting, .recording, .stopping, .processing:
             throw ServiceError(.conflict, code: "not_finished", message: "the recording is \(record.status.state.rawValue); compositions and exports are made once it is ready")
-        case .ready, .failed: break
+        case .ready, .failed, .deleted: break
         }
         return try await disk.run {
             do {
@@ -102,7 +102,7 @@ package final class CompositionDesk: CompositionService {
     }
     package func composition(_ id: CompositionID, of recording: RecordingID, caller: Caller) async throws -> CompositionRecord {
         let record = try await record(recording)
-        try await access.requireViewer(of: record.status.roomID, caller)
+        try await access.requireViewer(of: record, caller)
         guard let saved = try await compositions.composition(id, of: recording) else {
             throw ServiceError(.notFound, code: "unknown_composition", message: "the recording has no composition of this id; PUT one")
         }
@@ -169,12 +169,12 @@ package final class CompositionDesk: CompositionService {
     }
 
     package func jobs(of recording: RecordingID, caller: Caller) async throws -> [JobRecord] {
-        try await access.requireViewer(of: try await record(recording).status.roomID, caller)
+        try await access.requireViewer(of: try await record(recording), caller)
         return try await jobs.jobs(recording: recording)
     }
     package func job(_ id: JobID, caller: Caller) async throws -> JobRecord {
         guard let job = try await jobs.job(id) else { throw Self.unknownJob }
-        try await access.requireViewer(of: job.room, caller)
+        try await access.requireViewer(of: try await record(job.recording), caller)
         return job
     }
     package func cancelJob(_ id: JobID, caller: Caller) async throws -> JobRecord {

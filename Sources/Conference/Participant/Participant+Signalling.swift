@@ -10,8 +10,9 @@ extension Participant {
         if handover != nil { return handleLeaving(message) }
         do {
             switch message.body {
-            case .startRecording: return recordInBackground(message.id, start: true)
-            case .stopRecording: return recordInBackground(message.id, start: false)
+            case .startRecording(let people): return recordInBackground(message.id) { room, me in _ = try await room.startRecording(by: me, excluding: people) }
+            case .stopRecording: return recordInBackground(message.id) { room, me in _ = try await room.stopRecording(by: me) }
+            case .exclude(let people): return recordInBackground(message.id) { room, me in _ = try await room.exclude(people, by: me) }
             default: try await carryOut(message.body)
             }
             if let id = message.id { send(.ok(id: id)) }
@@ -47,19 +48,24 @@ extension Participant {
         case .chat(let text):
             let me = info.id
             try await ask { try await $0.chat(text, from: me, attachment: self.attachment) }
+        case .recordingConsent(let consents):
+            // Known here first: whatever becomes of the Room, this edge tells it again with every attachment.
+            info.recordingConsent = consents
+            let me = info.id
+            try await ask { try await $0.consent(consents, by: me, attachment: self.attachment) }
         case .bye: await finish(.left, tellRoom: true)
-        case .heartbeat, .startRecording, .stopRecording: break
+        case .heartbeat, .startRecording, .stopRecording, .exclude: break
         }
     }
 
     /// Starting waits for packets and stopping for a remote actor: neither may hold up this client's signalling.
-    private func recordInBackground(_ messageID: Int64?, start: Bool) {
+    private func recordInBackground(_ messageID: Int64?, _ call: @escaping @Sendable (Room, ParticipantID) async throws -> Void) {
         let me = info.id
         begin(on: context.loop) { participant in
             do {
                 let patience = LocalConference.Limits.startRecording
                 try await ClusterSystem.$deadline.withValue(patience) {
-                    _ = start ? try await participant.room.startRecording(by: me) : try await participant.room.stopRecording(by: me)
+                    try await call(participant.room, me)
                 }
                 if let messageID { participant.send(.ok(id: messageID)) }
             } catch {

@@ -214,7 +214,7 @@ package distributed actor Participant {
     var session: SessionFacts {
         SessionFacts(
             roomID: roomID, mode: view.room.mode, participantID: info.id, name: info.name, role: info.role, joinedAt: info.joinedAt, metadata: info.metadata,
-            autoSubscribe: autoSubscribe, attachment: attachment, epoch: view.epoch, sequence: view.sequence)
+            autoSubscribe: autoSubscribe, attachment: attachment, epoch: view.epoch, sequence: view.sequence, recordingConsent: info.recordingConsent)
     }
 
     func send(_ message: ServerMessage) { connection?.send(message) }

@@ -34,6 +34,8 @@ package distributed actor CaptureWriter {
     private(set) var view: RoomView?
     /// Everyone who was in the room since this writer began.
     private(set) var people: [ParticipantID: RecordingFacts.Person] = [:]
+    /// Of them, whose tracks and words are not captured.
+    private var leftOut: Set<ParticipantID> = []
     /// The Recording actor, where it lives on this node.
     weak var decider: Recording?
     /// What is being captured: the journal's tag per track.
@@ -69,7 +71,7 @@ package distributed actor CaptureWriter {
         return report
     }
     var report: CaptureReport {
-        let wanted = view?.publications.values.filter { !$0.info.muted }.map(\.info.trackID)
+        let wanted = view?.publications.values.filter { !$0.info.muted && !isLeftOut($0) }.map(\.info.trackID)
         return CaptureReport(isFollowing: wanted != nil, wanted: wanted?.count ?? 0, waiting: wanted?.filter { !capturing.contains($0) }.count ?? 0, failing: failing)
     }
 
@@ -119,6 +121,8 @@ package distributed actor CaptureWriter {
             var fresh = RoomView(room: snapshot.room, node: snapshot.node)
             _ = fresh.replace(by: snapshot, at: context.loop.wall)
             self.view = fresh
+            // First: nobody who is left out is captured for a moment.
+            leave(out: snapshot.recording, at: context.loop.wall)
             // Who is here already is noted like who comes: another writer's notes may be all that is left of the start.
             for kind in snapshot.participants.map(RoomEvent.Kind.participantJoined) {
                 heard(RoomEvent(sequence: snapshot.sequence, epoch: snapshot.epoch, at: context.loop.wall, kind: kind), nil)
@@ -131,15 +135,38 @@ package distributed actor CaptureWriter {
     }
     private func heard(_ event: RoomEvent, _ publication: Publication?) {
         guard isOpen else { return }
-        if let line = RecordedEvent(event) { try? recorder.journals.append(line, to: layout) }
+        note(event)
         switch event.kind {
         case .participantJoined(let info): people[info.id] = RecordingFacts.Person(info)
         case .trackPublished: if let publication { startCapture(publication) }
         case .trackUnpublished(let track, _): endCapture(track)
         case .trackMoved: if let publication { follow(publication) }
-        case .participantLeft, .participantMoved, .muted, .chat, .recording, .eventsLost, .ended: break
+        case .recording(let status): leave(out: status, at: event.at)
+        case .participantLeft, .participantMoved, .muted, .chat, .eventsLost, .ended: break
         }
         decider?.assumeIsolated { $0.heard(event) }
+    }
+
+    /// What somebody says who is left out is not written down either.
+    private func note(_ event: RoomEvent) {
+        if case .chat(let message) = event.kind, leftOut.contains(message.from) { return }
+        if let line = RecordedEvent(event) { try? recorder.journals.append(line, to: layout) }
+    }
+    private func isLeftOut(_ publication: Publication) -> Bool { leftOut.contains(publication.info.participantID) }
+
+    /// Obeys whom the Room leaves out of this recording: ends the capture of their tracks, begins that of whoever is taken in again.
+    private func leave(out status: RecordingStatus?, at: WallTime) {
+        guard let status, status.recordingID == layout.recording, status.leftOut != leftOut else { return }
+        let before = leftOut
+        leftOut = status.leftOut
+        for id in before.symmetricDifference(leftOut).sorted() {
+            var line = RecordedEvent(leftOut.contains(id) ? .participantExcluded : .participantIncluded, at: at, participant: id, name: view?.participants[id]?.name ?? people[id]?.name)
+            line.reason = leftOut.contains(id) ? (status.refused?.contains(id) == true ? "refused" : "host") : nil
+            try? recorder.journals.append(line, to: layout)
+        }
+        for publication in view?.publications.values.sorted(by: { $0.info.trackID < $1.info.trackID }) ?? [] {
+            if isLeftOut(publication) { endCapture(publication.info.trackID) } else { startCapture(publication) }
+        }
     }
 
     private func followForever() async {
@@ -165,7 +192,7 @@ package distributed actor CaptureWriter {
     // MARK: Capture
 
     private func startCapture(_ publication: Publication) {
-        guard tags[publication.info.trackID] == nil, tags.count < Limits.tracks, isOpen else { return }
+        guard tags[publication.info.trackID] == nil, tags.count < Limits.tracks, isOpen, !isLeftOut(publication) else { return }
         begin(on: context.loop) { await $0.capture(publication) }
     }
 
@@ -173,10 +200,10 @@ package distributed actor CaptureWriter {
     private func capture(_ publication: Publication) async {
         let track = publication.info.trackID
         let router = context.edge.router(for: layout.room)
-        while isOpen, view?.publications[track]?.router == publication.router, tags[track] == nil {
+        while isOpen, view?.publications[track]?.router == publication.router, tags[track] == nil, !isLeftOut(publication) {
             do {
                 let configuration = try await router.local { try await $0.reach(publication) }
-                guard tags[track] == nil, isOpen else { return }
+                guard tags[track] == nil, isOpen, !isLeftOut(publication) else { return }
                 let tag = try recorder.journals.open(header(publication, configuration))
                 tags[track] = tag
                 try await router.local { try await $0.tap(publication, tag: tag) }

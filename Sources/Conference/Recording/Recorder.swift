@@ -26,7 +26,17 @@ package final class Recorder: @unchecked Sendable {
     private var running = 0
     /// Told of each recording that became ready here, and of each that was erased. Set once, before the first.
     package var onReady: (@Sendable (RecordingRecord) async -> Void)?
-    package var onErase: (@Sendable (RecordingLayout) async -> Void)?
+    /// - Returns: objects removed elsewhere; nil where that has to be tried again.
+    package var onErase: (@Sendable (RecordingLayout) async -> Int?)?
+    /// Recordings deleted here, by cause, their objects and bytes, and attempts the bucket did not answer.
+    package struct Removals: Sendable, Equatable {
+        package static let causes = RemovalCause.allCases.map(\.rawValue)
+        package var recordings: [String: UInt64] = [:]
+        package var objects: UInt64 = 0
+        package var bytes: UInt64 = 0
+        package var pending: UInt64 = 0
+    }
+    package private(set) var removals = Removals()
     private var queue = BoundedQueue<CheckedContinuation<Void, Never>>(capacity: Limits.waiting)
 
     package init(settings: RecorderSettings, node: NodeName, objects: LocalFolder, disk: DiskThread, loop: UVLoop, rings: [PacketRing]) throws {
@@ -71,9 +81,26 @@ package final class Recorder: @unchecked Sendable {
         writers[id]?.assumeIsolated { $0.heard(report) }
     }
 
-    func erase(_ layout: RecordingLayout) async throws {
-        try await disk.run { [objects] in try objects.deleteAll(under: try ObjectKey(layout.folder)) }
-        if let onErase { loop.spawn { await onErase(layout) } }
+    func write(_ bytes: [UInt8], as key: String) async throws {
+        try await disk.run { [objects] in try objects.put(ObjectKey(key), bytes: bytes) }
+    }
+
+    /// Removes the recording's files, and what `onErase` stands for. Doing it again removes what is left.
+    func erase(_ layout: RecordingLayout) async throws -> RecordingRemoval {
+        var removal = try await disk.run { [objects] in
+            let folder = try ObjectKey(layout.folder), found = try objects.list(under: folder)
+            try objects.deleteAll(under: folder)
+            return RecordingRemoval(objects: found.count, bytes: found.reduce(0) { $0 + $1.size })
+        }
+        guard let onErase else { return removal }
+        removal.bucketObjects = await onErase(layout)
+        removal.isPending = removal.bucketObjects == nil
+        return removal
+    }
+    func count(_ removal: RecordingRemoval, _ cause: RemovalCause) {
+        if removal.isPending { removals.pending += 1 } else { removals.recordings[cause.rawValue, default: 0] += 1 }
+        removals.objects += UInt64(removal.objects)
+        removals.bytes += UInt64(clamping: removal.bytes)
     }
 
     /// Runs `troupe-media finalise` for a recording whose journals are closed.

@@ -99,6 +99,8 @@ extension Recording {
         await change(.processing, reason: reason)
         let result = await finalise()
         guard record != nil else { return }
+        record!.deleteAfter = record!.policy?.deleteAfter(record!.stoppedAt ?? context.loop.wall)
+        writePolicy()
         switch result {
         case .success(let finished):
             record!.status.duration = finished.duration

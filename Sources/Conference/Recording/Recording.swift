@@ -52,6 +52,8 @@ package distributed actor Recording {
     var isLooking = false
     /// Its state was taken to go along to another node (Recording+Moving).
     var isMoving = false
+    /// Its files are being removed (Recording+Removal).
+    var isErasing = false
     private var room: RoomID?
     private var isFlowing = false
     private var firstPacket: [CheckedContinuation<Void, Never>] = []
@@ -83,14 +85,18 @@ package distributed actor Recording {
         guard record == nil else { throw ServiceError(.conflict, code: "already_started", message: "this recording was started before") }
         let room = order.snapshot.room
         let now = context.loop.wall
+        let told = order.snapshot.recording
         let fresh = RecordingRecord(
-            status: RecordingStatus(recordingID: recordingID, roomID: room.id, state: .starting), recorder: actorSystem.node, epoch: epoch, startedAt: now, title: room.title)
+            status: RecordingStatus(recordingID: recordingID, roomID: room.id, state: .starting, excluded: told?.excluded, refused: told?.refused), recorder: actorSystem.node, epoch: epoch,
+            startedAt: now, title: room.title, policy: room.recordingPolicy)
         try await context.recordings.insert(fresh)
         record = fresh
         self.room = room.id
         note(RecordedEvent(.recordingStarted, at: now, participant: order.startedBy))
         try begin(with: order.snapshot)
-        if order.snapshot.publications.contains(where: { !$0.info.muted }) { await waitForFirstPacket() }
+        writePolicy()
+        let leftOut = fresh.status.leftOut
+        if order.snapshot.publications.contains(where: { !$0.info.muted && !leftOut.contains($0.info.participantID) }) { await waitForFirstPacket() }
         await change(.recording, reason: isFlowing ? nil : "no packet has arrived yet")
         return record!.status
     }
@@ -123,15 +129,6 @@ package distributed actor Recording {
         return self.record!.status
     }
 
-    /// Removes every file and the row.
-    package distributed func erase() async throws {
-        guard let record else { throw ServiceError(.notFound, code: "unknown_recording", message: "no recording has this id") }
-        guard !record.status.state.isActive else { throw ServiceError(.conflict, code: "still_recording", message: "stop the recording first") }
-        try await recorder.erase(layout)
-        try await context.recordings.deleteRecording(recordingID)
-        await actorSystem.deactivate(kind: Recording.kind, key: recordingID.rawValue)
-    }
-
     /// A node found an unfinished recording of its own at its start; being activated is all it takes.
     package distributed func wake() -> RecordingStatus? { record?.status }
 
@@ -144,7 +141,19 @@ package distributed actor Recording {
             people[info.id] = RecordingFacts.Person(info)
             try? writeFacts()
         case .ended: begin(on: context.loop) { _ = try? await $0.stop() }
-        case .participantLeft, .participantMoved, .trackPublished, .trackUnpublished, .trackMoved, .muted, .chat, .recording, .eventsLost: break
+        case .recording(let status): consentChanged(status)
+        case .participantLeft, .participantMoved, .trackPublished, .trackUnpublished, .trackMoved, .muted, .chat, .eventsLost: break
+        }
+    }
+
+    /// The Room decides who is left out. Kept here and in the row too: a Room that comes back without memory learns it from there.
+    private func consentChanged(_ status: RecordingStatus) {
+        guard let mine = record?.status, status.recordingID == recordingID, status.excluded != mine.excluded || status.refused != mine.refused else { return }
+        record?.status.excluded = status.excluded
+        record?.status.refused = status.refused
+        begin(on: context.loop) { recording in
+            guard let record = recording.record else { return }
+            try? await recording.context.recordings.update(record)
         }
     }
 

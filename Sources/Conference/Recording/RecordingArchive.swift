@@ -12,6 +12,8 @@ package final class RecordingArchive: Sendable {
         /// Attempts at one recording, the pauses doubling from the first to the longest: about an hour in all.
         static let attempts = 16
         static let firstPause = Duration.seconds(5)
+        /// For the bucket's answer to a deletion, behind what is being uploaded.
+        static let erase = Duration.seconds(12)
         static let longestPause = Duration.seconds(300)
         /// Bytes. Documents are written anew under one name: up to this size a file is sent again whatever stands there.
         static let document: Int64 = 1 << 20
@@ -37,18 +39,28 @@ package final class RecordingArchive: Sendable {
     package func keep(_ layout: RecordingLayout) async {
         await tried("archive", layout) { [bucket, folder] in try Self.upload(layout, from: folder, to: bucket) }
     }
-    package func erase(_ layout: RecordingLayout) async {
-        await tried("archive_erase", layout) { [bucket] in
-            try bucket.deleteAll(under: ObjectKey(layout.folder))
-            return 0
+    /// One attempt. - Returns: objects removed; nil where the bucket did not answer in time, and somebody has to come again.
+    package func erase(_ layout: RecordingLayout) async -> Int? {
+        do {
+            let removed = try await context.loop.withDeadline(Limits.erase) { [disk, bucket] in try await disk.run { try Self.remove(layout, from: bucket) } }
+            counted.withLock { $0.erased += 1 }
+            return removed
+        } catch {
+            context.log(.warning, "archive_erase", ["recording": layout.recording.rawValue, "error": "\(error)"])
+            return nil
         }
+    }
+    static func remove(_ layout: RecordingLayout, from bucket: any ObjectStore) throws -> Int {
+        let folder = try ObjectKey(layout.folder), found = try bucket.list(under: folder).count
+        try bucket.deleteAll(under: folder)
+        return found
     }
     private func tried(_ what: String, _ layout: RecordingLayout, _ work: @escaping @Sendable () throws -> Int) async {
         var pause = Limits.firstPause
         for attempt in 1...Limits.attempts {
             do {
                 let sent = try await disk.run(work)
-                counted.withLock { if what == "archive" { $0.kept += 1 } else { $0.erased += 1 } }
+                counted.withLock { $0.kept += 1 }
                 return context.log(.info, what, ["recording": layout.recording.rawValue, "objects": "\(sent)"])
             } catch {
                 context.log(.warning, what, ["recording": layout.recording.rawValue, "attempt": "\(attempt)", "error": "\(error)"])
@@ -71,6 +83,8 @@ package final class RecordingArchive: Sendable {
             guard try stored(object.key, in: bucket) == object.size else { throw ObjectStorageError.away("\(object.key) was sent, and is not there whole") }
             sent += 1
         }
+        // Deleted meanwhile: the copy goes too.
+        if sent > 0, try folder.list(under: ObjectKey(layout.folder)).isEmpty { _ = try remove(layout, from: bucket) }
         return sent
     }
     private static func stored(_ key: ObjectKey, in bucket: any ObjectStore) throws -> Int64? {

@@ -51,7 +51,7 @@ package distributed actor Room {
     // MARK: Decisions
 
     func freeze(_ frozen: Bool) { isFrozen = frozen }
-    private func requireDecisions() throws {
+    func requireDecisions() throws {
         guard !core.log.isSuperseded else { throw RoomCore.overtaken }
         guard !isFrozen else { throw ServiceError(.unavailable, code: "room_frozen", message: "the room's node has lost sight of the cluster; nothing was done, try again") }
     }
@@ -190,22 +190,27 @@ package distributed actor Room {
     // MARK: Recording
 
     /// - Returns: the status once packets are being captured.
-    package distributed func startRecording(by participant: ParticipantID?) async throws -> RecordingStatus {
+    /// - Parameter people: left out of it, beside those who refuse.
+    package distributed func startRecording(by participant: ParticipantID?, excluding people: [ParticipantID]) async throws -> RecordingStatus {
         try requireDecisions()
         if let participant { try core.requireHost(participant) }
+        try await requireKnown(people)
         if let current = core.recording, current.state.isActive {
-            throw ServiceError(.conflict, code: "already_recording", message: "this room is being recorded as \(current.recordingID)")
+            // Asked again: the running one, which leaves out whom this names. Without names nothing changes.
+            if !people.isEmpty { broadcast(try core.exclude(people, wall: context.loop.wall)) }
+            return core.recording ?? current
         }
         let recordingID = RecordingID("RC_" + context.random.token(14))
-        broadcast(core.recordingChanged(RecordingStatus(recordingID: recordingID, roomID: core.record.id, state: .starting), wall: context.loop.wall))
+        broadcast(core.recordingChanged(
+            RecordingStatus(recordingID: recordingID, roomID: core.record.id, state: .starting, excluded: try RoomCore.leftOut(people)), wall: context.loop.wall))
         do {
             recordingHeardAt = context.loop.now
             let status = try await context.recording(recordingID).start(RecordingOrder(recordingID: recordingID, snapshot: core.snapshot(), startedBy: participant))
             broadcast(core.recordingChanged(status, wall: context.loop.wall))
-            return status
+            return core.withConsent(status)
         } catch {
             dropFollowers(of: recordingID)
-            let failure = ServiceError(recordingFailure: error)
+            let failure = ServiceError(recordingFailure: error, recorders: RecorderCensus(context.system.members()))
             broadcast(core.recordingChanged(RecordingStatus(recordingID: recordingID, roomID: core.record.id, state: .failed, reason: failure.message), wall: context.loop.wall))
             throw failure
         }
@@ -305,7 +310,7 @@ package distributed actor Room {
 
     // MARK: Delivery
 
-    private func broadcast(_ events: [RoomEvent]) { broadcast(events.map { ($0, nil) }) }
+    func broadcast(_ events: [RoomEvent]) { broadcast(events.map { ($0, nil) }) }
     private func broadcast(_ events: [(RoomEvent, Publication?)], except: ActorAddress? = nil) {
         for (event, publication) in core.log.takeLosses().map({ ($0, nil) }) + events {
             for address in outboxes.keys where address != except { send(.event(event, publication), to: address) }

@@ -23,17 +23,20 @@ extension RoomCore {
         if before == nil, attachment.resume != nil { hasLearned = true }
         let origin = origin(of: attachment, before)
         try admit(attachment, before, origin, now: now)
+        let info = try takeConsent(of: attachment.participant)
         attachments = max(attachments, attachment.number) + 1
         members[id] = Member(
-            info: attachment.participant, edge: attachment.edge, attachment: attachments, heardAt: now, origin: origin ?? .join(in: epoch, granted: attachments))
+            info: info, edge: attachment.edge, attachment: attachments, heardAt: now, origin: origin ?? .join(in: epoch, granted: attachments))
         emptySince = nil
 
         var events: [(RoomEvent, Publication?)] = []
         if let before {
-            if before.info.node != attachment.participant.node { events.append((number(.participantMoved(attachment.participant), wall), nil)) }
+            if before.info.node != info.node { events.append((number(.participantMoved(info), wall), nil)) }
         } else if attachment.resume == nil {
-            events.append((number(.participantJoined(attachment.participant), wall), nil))
+            events.append((number(.participantJoined(info), wall), nil))
         }
+        // Before their tracks: nobody captures one of a participant who refuses.
+        events += retoldRecording(wall).map { ($0, nil) }
         events += takePublications(of: attachment, now: now, wall: wall)
         let isReturning = before?.edge == nil || before?.edge == attachment.edge
         return Attached(
@@ -124,6 +127,7 @@ extension RoomCore {
             hasLearned = true
         }
         if recording == nil { recording = known.recording }
+        mergeConsent(known)
         return hasLearned
     }
 

@@ -46,6 +46,8 @@ struct RoomState: Codable, Sendable {
     /// What is accounted for of earlier epochs, and what tokens prove of them that is not; nil from a release that did not keep it.
     var lineage: EventLineage?
     var proofs: [Proof]?
+    /// Nil from a release that did not keep it.
+    var refusals: [ParticipantID]?
 }
 
 extension RoomCore {
@@ -60,7 +62,8 @@ extension RoomCore {
             },
             publications: publications.values.sorted { $0.info.trackID < $1.info.trackID }, recording: recording, ended: ended,
             recent: Array(recent.suffix(RoomState.Limits.recentEvents)), emptyFor: emptySince.map { (now - $0).inMilliseconds },
-            lineage: log.lineage, proofs: proofs.sorted { $0.key < $1.key }.map { RoomState.Proof(epoch: $0.key, sequence: $0.value) })
+            lineage: log.lineage, proofs: proofs.sorted { $0.key < $1.key }.map { RoomState.Proof(epoch: $0.key, sequence: $0.value) },
+            refusals: refusals.sorted())
     }
 
     /// The same room under the next epoch. It remembers: nobody is asked to attach again.
@@ -80,6 +83,7 @@ extension RoomCore {
         attachments = state.attachments
         ended = ended || state.ended
         recording = state.recording
+        refusals = Set(state.refusals ?? [])
         for publication in state.publications { publications[publication.info.trackID] = publication }
         for proof in state.proofs ?? [] { proofs[proof.epoch] = max(proofs[proof.epoch] ?? 0, proof.sequence) }
         if !proofs.isEmpty { proofsDue = now + Limits.proofWindow }

@@ -58,6 +58,8 @@ package struct RoomCore {
     package internal(set) var publications: [TrackID: Publication] = [:]
     package internal(set) var recording: RecordingStatus?
     package internal(set) var ended = false
+    /// Who refuses to be recorded, here or not.
+    package internal(set) var refusals: Set<ParticipantID> = []
     /// The newest events of this epoch or those a move brought along, without a hole.
     var recent: [RoomEvent] = []
     /// Something a Room without memory should know has changed since the store was given the state last.
@@ -204,12 +206,15 @@ package struct RoomCore {
         return number(.chat(ChatMessage(id: messageID, from: id, name: member.info.name, text: text, at: wall)), wall)
     }
 
-    package mutating func recordingChanged(_ status: RecordingStatus, wall: WallTime) -> [RoomEvent] {
+    package mutating func recordingChanged(_ told: RecordingStatus, wall: WallTime) -> [RoomEvent] {
+        let status = withConsent(told)
         if let current = recording, current.recordingID != status.recordingID, current.state.isActive {
             // An earlier recording finishing in the background: told, but it does not replace the running one.
             return [number(.recording(status), wall)]
         }
         guard recording != status else { return [] }
+        // An earlier one is gone: told, but it does not replace the newest.
+        if status.state == .deleted, let current = recording, current.recordingID != status.recordingID { return [number(.recording(status), wall)] }
         recording = status
         return [number(.recording(status), wall)]
     }

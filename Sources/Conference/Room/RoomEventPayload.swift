@@ -53,6 +53,8 @@ extension RoomEvent.Kind {
                 if let duration = status.duration, duration.isFinite { inner.raw("duration", "\(duration)") }
                 if let size = status.size { inner.raw("size", "\(size)") }
                 inner.text("output_path", status.outputPath)
+                inner.ids("excluded", status.leftOut)
+                inner.ids("refused", Set(status.refused ?? []))
             }
             return ("recording_status", members.closed)
         case .ended:
@@ -88,7 +90,13 @@ private struct JSONMembers {
     }
     /// Nothing for nil.
     mutating func text(_ name: String, _ value: String?) {
-        guard let value else { return }
+        if let value { raw(name, Self.quoted(value)) }
+    }
+    /// Nothing for none.
+    mutating func ids(_ name: String, _ values: Set<ParticipantID>) {
+        if !values.isEmpty { raw(name, "[" + values.sorted().map { Self.quoted($0.rawValue) }.joined(separator: ",") + "]") }
+    }
+    private static func quoted(_ value: String) -> String {
         var out = "\""
         for scalar in value.unicodeScalars {
             switch scalar {
@@ -100,7 +108,7 @@ private struct JSONMembers {
             default: out.unicodeScalars.append(scalar)
             }
         }
-        raw(name, out + "\"")
+        return out + "\""
     }
     mutating func participant(_ info: ParticipantInfo) {
         object("participant") { inner in
@@ -109,6 +117,7 @@ private struct JSONMembers {
             inner.text("role", info.role.rawValue)
             inner.text("node", info.node.rawValue)
             inner.text("metadata", info.metadata)
+            if let consent = info.recordingConsent { inner.raw("recording_consent", "\(consent)") }
         }
     }
     mutating func object(_ name: String, _ fill: (inout JSONMembers) -> Void) {

@@ -50,6 +50,7 @@ package enum ConferenceActors {
     package static func begin(_ context: ConferenceContext, _ recorder: Recorder) {
         context.system.provide(RecorderAgent(context: context, recorder: recorder), as: RecorderAgent.service)
         wakeUnfinished(context)
+        RetentionSweeper.begin(context)
     }
 
     /// Finishes, unasked, the recordings an earlier life of this node left open. Tried again while the store or the claim is not settled.

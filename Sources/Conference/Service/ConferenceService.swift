@@ -29,9 +29,9 @@ package struct CreateSession: Sendable {
     package var hostName: String
     package var mode: SessionMode
     package var maxParticipants: Int?
-    package var recordingPolicy: String?
+    package var recordingPolicy: RecordingPolicy?
     package var region: String?
-    package init(title: String, hostName: String, mode: SessionMode = .sfu, maxParticipants: Int? = nil, recordingPolicy: String? = nil, region: String? = nil) {
+    package init(title: String, hostName: String, mode: SessionMode = .sfu, maxParticipants: Int? = nil, recordingPolicy: RecordingPolicy? = nil, region: String? = nil) {
         self.title = title; self.hostName = hostName; self.mode = mode; self.maxParticipants = maxParticipants
         self.recordingPolicy = recordingPolicy; self.region = region
     }
@@ -78,8 +78,10 @@ package protocol ConferenceService: Sendable {
     func session(_ idOrCode: String, caller: Caller) async throws -> SessionDescription
     func endSession(_ id: RoomID, caller: Caller) async throws
     /// Admits a participant; the returned id is what the WebSocket presents.
-    /// - Parameter guest: of an invitation, which the join uses up.
-    func join(_ idOrCode: String, displayName: String, guest: TokenHash?, caller: Caller) async throws -> AdmissionRecord
+    /// - Parameters:
+    ///   - guest: of an invitation, which the join uses up.
+    ///   - recordingConsent: false where it refuses to be recorded; nil where it was not asked.
+    func join(_ idOrCode: String, displayName: String, guest: TokenHash?, recordingConsent: Bool?, caller: Caller) async throws -> AdmissionRecord
     /// Keeps an invitation to the room, by its token's hash.
     func invite(to room: RoomID, _ hash: TokenHash, caller: Caller) async throws -> TokenRecord
     /// What a presented `participant_id` is worth in a room; nil when it was never admitted.
@@ -87,11 +89,14 @@ package protocol ConferenceService: Sendable {
     func mute(_ participant: ParticipantID, in room: RoomID, track: TrackID?, muted: Bool, caller: Caller) async throws
     func remove(_ participant: ParticipantID, from room: RoomID, caller: Caller) async throws
     /// Answers once packets are being captured.
-    func startRecording(_ room: RoomID, caller: Caller) async throws -> RecordingStatus
+    /// - Parameter people: participants it leaves out, beside those who refuse.
+    func startRecording(_ room: RoomID, excluding people: [ParticipantID], caller: Caller) async throws -> RecordingStatus
+    /// Whom the running recording leaves out from now on, all of them.
+    func excludeFromRecording(_ people: [ParticipantID], in room: RoomID, caller: Caller) async throws -> RecordingStatus
     func stopRecording(_ room: RoomID, caller: Caller) async throws -> RecordingStatus
     func recording(_ id: RecordingID, caller: Caller) async throws -> RecordingRecord
     func recordings(room: RoomID?, caller: Caller) async throws -> [RecordingRecord]
-    func deleteRecording(_ id: RecordingID, caller: Caller) async throws
+    func deleteRecording(_ id: RecordingID, caller: Caller) async throws -> RecordingRemoval
     /// A client continues at this node what it began at another; sends `resumed` before it returns.
     /// Throws `RoomCore.unknownSession` where the room does not know the session any more.
     func resume(_ connection: any SignallingConnection, _ request: ResumeRequest) async throws -> any SignallingSession

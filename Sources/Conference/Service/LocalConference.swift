@@ -15,6 +15,8 @@ package final class LocalConference: ConferenceService {
         package static let listRows = 200
         /// A first media packet that never comes does not hold up the answer longer.
         package static let startRecording = Duration.seconds(15)
+        /// Thousands of files, and a bucket that may not answer.
+        package static let deleteRecording = Duration.seconds(25)
         /// A guest's invitation is good for so long.
         package static let invitation = Duration.seconds(24 * 3600)
     }
@@ -89,7 +91,7 @@ package final class LocalConference: ConferenceService {
         try await context.room(id).end()
     }
 
-    package func join(_ idOrCode: String, displayName: String, guest: TokenHash?, caller: Caller) async throws -> AdmissionRecord {
+    package func join(_ idOrCode: String, displayName: String, guest: TokenHash?, recordingConsent: Bool?, caller: Caller) async throws -> AdmissionRecord {
         let record = try await record(idOrCode)
         guard record.endedAt == nil else { throw ServiceError(.ended, code: "room_ended", message: "this room has ended; create a new one") }
         guard !displayName.isEmpty, displayName.utf8.count <= RoomCore.Limits.nameBytes else {
@@ -104,7 +106,7 @@ package final class LocalConference: ConferenceService {
             guard let tokens else { throw ServiceError(.unsupported, code: "guest_tokens_unsupported", message: "this node takes no guest tokens; leave `guest_token` out") }
             try await tokens.burn(guest, for: TokenBinding(kind: .guest, room: record.id), scope: nil, context)
         }
-        let admission = AdmissionRecord(roomID: record.id, participantID: newParticipantID(), name: displayName, role: .guest, admittedAt: context.loop.wall)
+        let admission = AdmissionRecord(roomID: record.id, participantID: newParticipantID(), name: displayName, role: .guest, admittedAt: context.loop.wall, recordingConsent: recordingConsent)
         try await context.rooms.admit(admission)
         return admission
     }
@@ -149,7 +151,8 @@ package final class LocalConference: ConferenceService {
             throw ServiceError(.unauthenticated, code: "token_required", message: "a participant_id alone admits once; reconnect with the token that join gave")
         }
         let info = ParticipantInfo(
-            id: participant, name: admission.name, role: admission.role, node: context.system.node, joinedAt: context.loop.wall, metadata: caller.metadata)
+            id: participant, name: admission.name, role: admission.role, node: context.system.node, joinedAt: context.loop.wall, metadata: caller.metadata,
+            recordingConsent: admission.recordingConsent)
         return try await open(Participant(context: context, room: record, info: info, connection: connection, autoSubscribe: autoSubscribe), info, room, resume: nil)
     }
 
@@ -157,7 +160,8 @@ package final class LocalConference: ConferenceService {
         try context.edge.requireOpen()
         let session = request.session
         let info = ParticipantInfo(
-            id: session.participantID, name: session.name, role: session.role, node: context.system.node, joinedAt: session.joinedAt, metadata: session.metadata)
+            id: session.participantID, name: session.name, role: session.role, node: context.system.node, joinedAt: session.joinedAt, metadata: session.metadata,
+            recordingConsent: session.recordingConsent)
         // The token stands for the admission, and the Room's answer brings the rest: the store is not asked.
         let record = RoomRecord(
             id: session.roomID, meetingCode: "", title: "", hostName: "", mode: session.mode, maxParticipants: 1, recordingPolicy: nil, region: nil, createdAt: session.joinedAt)
@@ -188,9 +192,13 @@ package final class LocalConference: ConferenceService {
 
     // MARK: Recordings
 
-    package func startRecording(_ room: RoomID, caller: Caller) async throws -> RecordingStatus {
+    package func startRecording(_ room: RoomID, excluding people: [ParticipantID], caller: Caller) async throws -> RecordingStatus {
         if !caller.canRecord { try await access.requireHost(of: room, caller) }
-        return try await ClusterSystem.$deadline.withValue(Limits.startRecording) { try await context.room(room).startRecording(by: nil) }
+        return try await ClusterSystem.$deadline.withValue(Limits.startRecording) { try await context.room(room).startRecording(by: nil, excluding: people) }
+    }
+    package func excludeFromRecording(_ people: [ParticipantID], in room: RoomID, caller: Caller) async throws -> RecordingStatus {
+        if !caller.canRecord { try await access.requireHost(of: room, caller) }
+        return try await context.room(room).exclude(people, by: nil)
     }
     package func stopRecording(_ room: RoomID, caller: Caller) async throws -> RecordingStatus {
         if !caller.canRecord { try await access.requireHost(of: room, caller) }
@@ -198,25 +206,33 @@ package final class LocalConference: ConferenceService {
     }
     package func recording(_ id: RecordingID, caller: Caller) async throws -> RecordingRecord {
         guard let record = try await context.recordings.recording(id) else { throw ServiceError(.notFound, code: "unknown_recording", message: "no recording has this id") }
-        try await access.requireViewer(of: record.status.roomID, caller)
+        try await access.requireViewer(of: record, caller)
         return record
     }
     package func recordings(room: RoomID?, caller: Caller) async throws -> [RecordingRecord] {
         guard let bound = caller.canAdmin && caller.room == nil ? room : (caller.room ?? room) else {
             guard caller.canAdmin || caller.canList else {
-                throw ServiceError(.forbidden, code: "room_required", message: "name a room with ?roomId= whose participant you are, or use an admin's token")
+                guard let identity = caller.identity else {
+                    throw ServiceError(.forbidden, code: "room_required", message: "name a room with ?roomId= whose participant you are, or use a token that says who you are")
+                }
+                return try await shown(context.recordings.recordings(of: ParticipantID(identity), limit: Limits.listRows), to: caller)
             }
             return try await context.recordings.recordings(room: nil, limit: Limits.listRows)
         }
         if let room, room != bound { throw ServiceError(.forbidden, code: "other_room", message: "this token is bound to room \(bound)") }
         try await access.requireViewer(of: bound, caller)
-        return try await context.recordings.recordings(room: bound, limit: Limits.listRows)
+        return try await shown(context.recordings.recordings(room: bound, limit: Limits.listRows), to: caller)
     }
-    package func deleteRecording(_ id: RecordingID, caller: Caller) async throws {
+    /// Without those only a host may see, unless the caller is.
+    private func shown(_ records: [RecordingRecord], to caller: Caller) async throws -> [RecordingRecord] {
+        var isHost: [RoomID: Bool] = [:]
+        for room in Set(records.filter { $0.policy?.viewers == .host }.map(\.status.roomID)) { isHost[room] = try await access.isHost(of: room, caller) }
+        return records.filter { $0.policy?.viewers != .host || isHost[$0.status.roomID] == true }
+    }
+    package func deleteRecording(_ id: RecordingID, caller: Caller) async throws -> RecordingRemoval {
         guard let record = try await context.recordings.recording(id) else { throw ServiceError(.notFound, code: "unknown_recording", message: "no recording has this id") }
         try await access.requireHost(of: record.status.roomID, caller)
-        guard !record.status.state.isActive else { throw ServiceError(.conflict, code: "still_recording", message: "stop the recording first") }
-        try await context.recording(id).erase()
+        return try await ClusterSystem.$deadline.withValue(Limits.deleteRecording) { try await context.recording(id).erase(.asked) }
     }
 }
 

@@ -10,11 +10,29 @@ struct RoomAccess: Sendable {
 
     /// Host of the room by admission, or an admin's token.
     func requireHost(of room: RoomID, _ caller: Caller) async throws {
+        guard caller.identity != nil || caller.canAdmin else {
+            throw ServiceError(.unauthenticated, code: "token_required", message: "send the token `create` gave as `Authorization: Bearer …`")
+        }
         if caller.canAdmin, caller.room == nil || caller.room == room { return }
         if let identity = caller.identity, let admission = try await rooms.admission(room: room, participant: ParticipantID(identity)), admission.role == .host { return }
         throw ServiceError(.forbidden, code: "host_only", message: "only the room's host or an admin may do this")
     }
+    /// As the recording's policy says (docs/decisions/0039).
+    func requireViewer(of recording: RecordingRecord, _ caller: Caller) async throws {
+        switch (recording.policy ?? RecordingPolicy()).viewers {
+        case .link: return
+        case .participants: try await requireViewer(of: recording.status.roomID, caller)
+        case .host: try await requireHost(of: recording.status.roomID, caller)
+        }
+    }
+    func isHost(of room: RoomID, _ caller: Caller) async throws -> Bool {
+        do { try await requireHost(of: room, caller) } catch let error as ServiceError where error.kind == .forbidden { return false }
+        return true
+    }
     func requireViewer(of room: RoomID, _ caller: Caller) async throws {
+        guard caller.identity != nil || caller.canAdmin else {
+            throw ServiceError(.unauthenticated, code: "token_required", message: "send the token `create` or `join` gave as `Authorization: Bearer …`")
+        }
         if caller.canAdmin, caller.room == nil || caller.room == room { return }
         guard let identity = caller.identity, try await rooms.admission(room: room, participant: ParticipantID(identity)) != nil else {
             throw ServiceError(.forbidden, code: "not_a_participant", message: "recordings are shown to the room's participants and admins")

@@ -30,9 +30,27 @@ extension ServiceError {
         self = ServiceError(.malformed, code: "bad_sdp", message: "\(error)")
     }
 
-    init(recordingFailure error: any Error) {
+    init(recordingFailure error: any Error, recorders: RecorderCensus) {
         if let error = error as? ClusterError, case .notExecuted(let reason) = error {
-            self = ServiceError(.unavailable, code: "no_recorder", message: "no node of the recorder role is free (\(reason)); start one or try again")
+            self = ServiceError(.unavailable, code: "no_recorder", message: "no recorder is free (\(reason)): \(recorders); nothing is queued, start one or try again")
         } else { self.init(reporting: error) }
+    }
+}
+
+/// How the nodes of the recorder role are, for whoever finds none free.
+struct RecorderCensus: Equatable, CustomStringConvertible {
+    var takingWork = 0
+    var draining = 0
+    /// Suspected or down.
+    var away = 0
+
+    init(_ members: [Member]) {
+        for member in members where member.roles.contains("recorder") {
+            if member.state.takesWork { takingWork += 1 } else if member.state == .draining { draining += 1 } else { away += 1 }
+        }
+    }
+    var description: String {
+        takingWork + draining + away == 0 ? "no node of the cluster has the role"
+            : "of \(takingWork + draining + away) nodes of the role \(takingWork) take work, \(draining) are being emptied, \(away) are away"
     }
 }

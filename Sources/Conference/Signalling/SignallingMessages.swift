@@ -35,7 +35,11 @@ package struct ClientMessage: Sendable, Equatable {
         case unsubscribe(trackIDs: [TrackID])
         case mute(trackID: TrackID, muted: Bool)
         case chat(text: String)
-        case startRecording                                         // start_recording
+        case startRecording(excluding: [ParticipantID])             // start_recording
+        /// Whom the running recording leaves out from now on, all of them: exclude_from_recording.
+        case exclude([ParticipantID])
+        /// Whether the client may be recorded, now and later: recording_consent.
+        case recordingConsent(Bool)
         case stopRecording                                          // stop_recording
         /// What the client understands beyond the first release's messages.
         case hello(Set<ClientFeature>)
@@ -68,12 +72,13 @@ package struct SessionFacts: Sendable, Equatable {
     package var attachment: UInt64
     package var epoch: Epoch
     package var sequence: UInt64
+    package var recordingConsent: Bool?
     package init(
         roomID: RoomID, mode: SessionMode, participantID: ParticipantID, name: String, role: ParticipantRole, joinedAt: WallTime, metadata: String?,
-        autoSubscribe: Bool, attachment: UInt64, epoch: Epoch, sequence: UInt64
+        autoSubscribe: Bool, attachment: UInt64, epoch: Epoch, sequence: UInt64, recordingConsent: Bool? = nil
     ) {
         self.roomID = roomID; self.mode = mode; self.participantID = participantID; self.name = name; self.role = role; self.joinedAt = joinedAt
-        self.metadata = metadata; self.autoSubscribe = autoSubscribe; self.attachment = attachment; self.epoch = epoch; self.sequence = sequence
+        self.metadata = metadata; self.autoSubscribe = autoSubscribe; self.attachment = attachment; self.epoch = epoch; self.sequence = sequence; self.recordingConsent = recordingConsent
     }
 }
 

@@ -17,6 +17,9 @@ private struct Members {
     mutating func time(_ name: String, _ value: WallTime?) { text(name, value?.rfc3339) }
     mutating func epoch(_ value: Epoch?) { number("epoch", value?.rawValue) }
     mutating func list(_ name: String, _ values: [JSON]) { value(name, .array(values)) }
+    mutating func optional(_ name: String, _ value: Bool?) { self.value(name, value.map { .bool($0) }) }
+    /// In order; left out where there is none.
+    mutating func ids(_ name: String, _ values: Set<some Identifier & Comparable>) { if !values.isEmpty { list(name, values.sorted().map { .string($0.rawValue) }) } }
     mutating func nodes(_ name: String, _ values: [NodeName]) { list(name, values.map { .string($0.rawValue) }) }
 }
 
@@ -31,6 +34,7 @@ extension ParticipantInfo {
             $0.id("node", node)
             $0.time("joined_at", joinedAt)
             $0.text("metadata", metadata)
+            $0.optional("recording_consent", recordingConsent)
         }
     }
 }
@@ -56,6 +60,8 @@ extension RecordingStatus {
             $0.real("duration", duration)
             $0.number("size", size)
             $0.text("output_path", outputPath)
+            $0.ids("excluded", leftOut)
+            $0.ids("refused", Set(refused ?? []))
         }
     }
 }

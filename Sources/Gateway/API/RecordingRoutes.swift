@@ -9,6 +9,8 @@ struct RecordingRoutes: Sendable {
         static let documentBytes: Int64 = 1 << 20 }
     private enum Fields {
         static let roomID = Field.string("room_id", 1...128, "The room's id")
+        static let excluded = Field.strings("exclude", count: 0...RoomCore.ConsentLimits.people, each: 1...128)
+        static let excludedAtStart = Field.strings("exclude", count: 0...RoomCore.ConsentLimits.people, each: 1...128, required: false)
     }
     let service: any ConferenceService
     let composition: any CompositionService
@@ -20,20 +22,25 @@ struct RecordingRoutes: Sendable {
         let failures = [403, 404, 409, 410]
         return [
             Route(
-                .post, "/recording/start", tag: "recordings", "Record a room", access: .bearer, fields: [Fields.roomID],
+                .post, "/recording/start", tag: "recordings", "Record a room", access: .bearer, fields: [Fields.roomID, Fields.excludedAtStart],
                 answers: [.init(200, "Packets are being captured", ResponseSchemas.recordingStatus)], failures: failures, repeatable: true, handler: start),
             Route(
                 .post, "/recording/stop", tag: "recordings", "Stop recording; finishing goes on in the background", access: .bearer, fields: [Fields.roomID],
                 answers: [.init(200, "Stopped", ResponseSchemas.recordingStatus)], failures: failures, repeatable: true, handler: stop),
             Route(
-                .get, "/recording/{id}", tag: "recordings", "A recording with its files", access: .bearer,
-                answers: [.init(200, "Its state and signed URLs of its files", ResponseSchemas.recording)], failures: [403, 404], handler: get),
+                .post, "/recording/exclude", tag: "recordings", "Whom the running recording leaves out from now on, all of them", access: .bearer,
+                fields: [Fields.roomID, Fields.excluded],
+                answers: [.init(200, "Nothing more of them is captured", ResponseSchemas.recordingStatus)], failures: failures, repeatable: true, handler: exclude),
             Route(
-                .get, "/recordings/{id}", tag: "recordings", "A recording with what was made of it", access: .bearer,
-                answers: [.init(200, "Its state, its preview and exports, signed URLs", ResponseSchemas.recording)], failures: [403, 404], handler: getWithJobs),
+                .get, "/recording/{id}", tag: "recordings", "A recording with its files; without a token where its policy says `link`",
+                answers: [.init(200, "Its state and signed URLs of its files", ResponseSchemas.recording)], failures: [401, 403, 404], handler: get),
+            Route(
+                .get, "/recordings/{id}", tag: "recordings", "A recording with what was made of it; without a token where its policy says `link`",
+                answers: [.init(200, "Its state, its preview and exports, signed URLs", ResponseSchemas.recording)], failures: [401, 403, 404], handler: getWithJobs),
             Route(
                 .delete, "/recording/{id}", tag: "recordings", "Delete a recording's media and rows", access: .bearer,
-                answers: [.init(200, "Deleted", ResponseSchemas.done)], failures: failures, handler: delete),
+                answers: [.init(200, "What was removed", ResponseSchemas.removal), .init(202, "Removed here; the bucket's copy goes once it answers", ResponseSchemas.removal)], failures: failures,
+                handler: delete),
             Route(
                 .get, "/api/recordings", tag: "recordings", "The caller's recordings, newest first",
                 query: [.init("roomId", "Only of this room"), .init("room_id", "The same, in the other spelling")],
@@ -42,7 +49,12 @@ struct RecordingRoutes: Sendable {
     }
 
     private func start(_ call: RouteCall) async throws -> HTTPResponse {
-        .json(Wire.recording(try await service.startRecording(RoomID(try call.value(Fields.roomID)), caller: call.caller)))
+        let people = try call.optional(Fields.excludedAtStart) ?? []
+        return .json(Wire.recording(try await service.startRecording(RoomID(try call.value(Fields.roomID)), excluding: people.map { ParticipantID($0) }, caller: call.caller)))
+    }
+    private func exclude(_ call: RouteCall) async throws -> HTTPResponse {
+        let people = try call.value(Fields.excluded).map { ParticipantID($0) }
+        return .json(Wire.recording(try await service.excludeFromRecording(people, in: RoomID(try call.value(Fields.roomID)), caller: call.caller)))
     }
     private func stop(_ call: RouteCall) async throws -> HTTPResponse {
         .json(Wire.recording(try await service.stopRecording(RoomID(try call.value(Fields.roomID)), caller: call.caller)))
@@ -68,8 +80,12 @@ struct RecordingRoutes: Sendable {
         return (record, json)
     }
     private func delete(_ call: RouteCall) async throws -> HTTPResponse {
-        try await service.deleteRecording(RecordingID(call.parameter("id")), caller: call.caller)
-        return .json(["ok": true])
+        let removal = try await service.deleteRecording(RecordingID(call.parameter("id")), caller: call.caller)
+        let removed = JSON.compact([
+            ("objects", .integer(Int64(removal.objects))), ("bytes", .integer(removal.bytes)), ("bucket_objects", .int(removal.bucketObjects.map { Int64($0) })),
+            ("rows", .integer(Int64(removal.rows))),
+        ])
+        return .json(.compact([("ok", true), ("removed", removed), ("pending", removal.isPending ? true : nil)]), status: removal.isPending ? 202 : 200)
     }
     private func list(_ call: RouteCall) async throws -> HTTPResponse {
         let room = (call.request.query("roomId") ?? call.request.query("room_id")).map { RoomID($0) } ?? call.caller.room
@@ -86,6 +102,8 @@ struct RecordingRoutes: Sendable {
             ("state", .string(status.state.rawValue)), ("status", .string(status.state.rawValue)), ("reason", .text(status.reason)),
             ("started_at", .string(record.startedAt.rfc3339)), ("stopped_at", .text(record.stoppedAt.map(\.rfc3339))),
             ("duration", .real(status.duration)), ("size", .int(status.size)), ("output_path", .text(status.outputPath)), ("recorder", .string(record.recorder.rawValue)),
+            ("policy", (record.policy ?? RecordingPolicy()).json), ("delete_after", .text(record.deleteAfter?.rfc3339)),
+            ("excluded", status.leftOut.isEmpty ? nil : .array(status.leftOut.sorted().map { .string($0.rawValue) })),
             ("tracks", .array(record.tracks.map { track($0, now) })),
             ("metadata_url", isReady ? .string(signature.path(for: folder + "/metadata.json", now: now)) : nil),
             ("timeline_url", isReady ? .string(signature.path(for: folder + "/timeline.json", now: now)) : nil),

@@ -1,19 +1,32 @@
 // Shapes of answers, for OpenAPI. Tests check real answers against them.
+internal import Contracts
 internal import Primitives
 
 enum ResponseSchemas {
     static let participant = Schema.object([
         ("id", Schema.string, true), ("name", Schema.string, true), ("role", Schema.choice(["host", "guest"]), true), ("node", Schema.string, true),
-        ("joined_at", Schema.time, true), ("metadata", Schema.string, false),
+        ("joined_at", Schema.time, true), ("metadata", Schema.string, false), ("recording_consent", Schema.boolean, false),
     ])
     static let publication = Schema.object([
         ("track_id", Schema.string), ("participant_id", Schema.string), ("kind", Schema.choice(["audio", "video"])),
         ("source", Schema.choice(["camera", "microphone", "screen_share", "screen_share_audio"])), ("codec", Schema.string), ("muted", Schema.boolean),
     ])
-    static let states = ["starting", "recording", "stopping", "processing", "ready", "failed"]
+    static let recordingPolicy: JSON = [
+        "type": "object", "description": "Who may see the room's recordings (`participants` by default), and how many days they are kept (without it: until somebody deletes them)",
+        "properties": [
+            "viewers": ["type": "string", "enum": .array(RecordingPolicy.Viewers.allCases.map { .string($0.rawValue) })],
+            "retention_days": ["type": "integer", "minimum": .integer(Int64(RecordingPolicy.Limits.retentionDays.lowerBound)), "maximum": .integer(Int64(RecordingPolicy.Limits.retentionDays.upperBound))],
+        ],
+    ]
+    static let removal = Schema.object([
+        ("ok", Schema.boolean, true), ("pending", Schema.boolean, false),
+        ("removed", Schema.object([("objects", Schema.integer, true), ("bytes", Schema.integer, true), ("bucket_objects", Schema.integer, false), ("rows", Schema.integer, true)]), true),
+    ])
+    static let states = ["starting", "recording", "stopping", "processing", "ready", "failed", "deleted"]
     static let recordingStatus = Schema.object([
         ("recording_id", Schema.string, true), ("room_id", Schema.string, true), ("state", Schema.choice(states), true), ("reason", Schema.string, false),
         ("duration", Schema.number, false), ("size", Schema.integer, false), ("output_path", Schema.string, false),
+        ("excluded", Schema.array(Schema.string), false), ("refused", Schema.array(Schema.string), false),
     ])
     static let recordedTrack = Schema.object([
         ("track_id", Schema.string), ("peer_id", Schema.string), ("name", Schema.string), ("kind", Schema.choice(["audio", "video"])),
@@ -23,6 +36,7 @@ enum ResponseSchemas {
         ("recording_id", Schema.string, true), ("room_id", Schema.string, true), ("title", Schema.string, true), ("state", Schema.choice(states), true),
         ("status", Schema.choice(states), true), ("reason", Schema.string, false), ("started_at", Schema.time, true), ("stopped_at", Schema.time, false),
         ("duration", Schema.number, false), ("size", Schema.integer, false), ("output_path", Schema.string, false), ("recorder", Schema.string, true),
+        ("policy", recordingPolicy, true), ("delete_after", Schema.time, false), ("excluded", Schema.array(Schema.string), false),
         ("tracks", Schema.array(recordedTrack), true), ("metadata_url", Schema.string, false), ("timeline_url", Schema.string, false),
         ("metadata", ["type": "object", "description": "metadata.json: what was captured, with each track's integrity"], false),
         ("preview_status", Schema.choice(jobStates), false), ("preview", ["type": "object", "description": "preview/index.json with signed URLs"], false),
@@ -32,6 +46,10 @@ enum ResponseSchemas {
     static let created = Schema.object([
         ("session_id", Schema.string), ("meeting_code", Schema.string), ("host", Schema.object([("participant_id", Schema.string), ("token", Schema.string)])),
         ("join_url", Schema.string), ("ws_url", Schema.string),
+    ])
+    static let studioSession = Schema.object([
+        ("roomId", Schema.string), ("session_id", Schema.string), ("meeting_code", Schema.string),
+        ("host", Schema.object([("participant_id", Schema.string), ("token", Schema.string)])), ("join_url", Schema.string), ("ws_url", Schema.string),
     ])
     static let joined = Schema.object([
         ("participant_id", Schema.string), ("session_id", Schema.string), ("token", Schema.string), ("ws_url", Schema.string),
@@ -55,7 +73,7 @@ enum ResponseSchemas {
     static let session = Schema.object([
         ("session_id", Schema.string, true), ("meeting_code", Schema.string, true), ("title", Schema.string, true), ("host_name", Schema.string, true),
         ("mode", Schema.choice(["sfu", "p2p"]), true), ("state", Schema.choice(["active", "ended"]), true), ("max_participants", Schema.integer, true),
-        ("recording_policy", Schema.string, false), ("region", Schema.string, false), ("created_at", Schema.time, true), ("ended_at", Schema.time, false),
+        ("recording_policy", recordingPolicy, false), ("region", Schema.string, false), ("created_at", Schema.time, true), ("ended_at", Schema.time, false),
         ("participants", Schema.array(participant), true), ("publications", Schema.array(publication), true), ("recording", recordingStatus, false),
         ("node", Schema.string, false), ("epoch", Schema.integer, false),
     ])

@@ -39,7 +39,7 @@ package struct ResumeSeal: Sendable {
         .compact([
             ("x", .integer(expires.seconds)), ("r", .string(session.roomID.rawValue)), ("o", .string(session.mode.rawValue)), ("p", .string(session.participantID.rawValue)),
             ("n", .string(session.name)), ("h", .bool(session.role == .host)), ("j", .string(String(session.joinedAt.microseconds))), ("m", .text(session.metadata)),
-            ("u", .bool(session.autoSubscribe)), ("a", .string(String(session.attachment))), ("e", .string(String(session.epoch.rawValue))), ("s", .string(String(session.sequence))),
+            ("u", .bool(session.autoSubscribe)), ("a", .string(String(session.attachment))), ("e", .string(String(session.epoch.rawValue))), ("s", .string(String(session.sequence))), ("c", session.recordingConsent.map { .bool($0) }),
         ])
     }
     private static func session(_ json: JSON) -> SessionFacts? {
@@ -50,6 +50,7 @@ package struct ResumeSeal: Sendable {
         else { return nil }
         return SessionFacts(
             roomID: RoomID(room), mode: mode, participantID: ParticipantID(participant), name: name, role: isHost ? .host : .guest,
-            joinedAt: WallTime(microseconds: joined), metadata: json["m"]?.string, autoSubscribe: subscribes, attachment: attachment, epoch: Epoch(epoch), sequence: sequence)
+            joinedAt: WallTime(microseconds: joined), metadata: json["m"]?.string, autoSubscribe: subscribes, attachment: attachment, epoch: Epoch(epoch), sequence: sequence,
+            recordingConsent: json["c"]?.bool)
     }
 }

@@ -60,12 +60,15 @@ package enum ClientMessageCodec {
         static let attempt = Field.integer("attempt", 0...Int64(UInt32.max), required: false)
         static let isMove = Field.boolean("move", required: false)
         static let text = Field.string("text", 1...Limits.chat)
+        static let excluded = Field.strings("exclude", count: 0...RoomCore.ConsentLimits.people, each: 1...128)
+        static let excludedAtStart = Field.strings("exclude", count: 0...RoomCore.ConsentLimits.people, each: 1...128, required: false)
+        static let consent = Field.boolean("consent")
     }
 
     /// Every `type` a client may send.
     package static let types = [
         "webrtc_offer", "webrtc_answer", "ice_candidate", "heartbeat", "publish", "unpublish", "subscribe", "unsubscribe", "mute", "chat",
-        "start_recording", "stop_recording", "hello", "resume", "bye",
+        "start_recording", "stop_recording", "exclude_from_recording", "recording_consent", "hello", "resume", "bye",
     ]
 
     package static func decode(_ frame: [UInt8]) throws(ClientMessageError) -> ClientFrame {
@@ -111,7 +114,9 @@ package enum ClientMessageCodec {
         case "unsubscribe": .unsubscribe(trackIDs: try trackIDs(object))
         case "mute": .mute(trackID: try trackID(object), muted: try Fields.isMuted.value(in: object))
         case "chat": .chat(text: try Fields.text.value(in: object))
-        case "start_recording": .startRecording
+        case "start_recording": .startRecording(excluding: (try Fields.excludedAtStart.optional(in: object) ?? []).map { ParticipantID($0) })
+        case "exclude_from_recording": .exclude(try Fields.excluded.value(in: object).map { ParticipantID($0) })
+        case "recording_consent": .recordingConsent(try Fields.consent.value(in: object))
         case "stop_recording": .stopRecording
         case "hello": .hello(try features(object))
         case "bye": .bye

@@ -90,6 +90,12 @@ final class NodeMetrics: @unchecked Sendable {
             ])
             text.add("troupe_journal_open_tracks", .gauge, "Tracks being captured.", Double(journals.openTracks))
         }
+        if let removals = recorder?.removals {
+            text.add("troupe_recordings_deleted_total", .counter, "Recordings deleted here, by cause.", Recorder.Removals.causes.map { .init(["cause": $0], Double(removals.recordings[$0] ?? 0)) })
+            text.add("troupe_recordings_deleted_objects_total", .counter, "Files removed with them.", Double(removals.objects))
+            text.add("troupe_recordings_deleted_bytes_total", .counter, "Bytes of these files.", Double(removals.bytes))
+            text.add("troupe_recordings_deletion_pending_total", .counter, "Attempts at which the bucket did not answer; they are repeated.", Double(removals.pending))
+        }
         if let jobs = runner?.counters {
             text.add("troupe_jobs_started_total", .counter, "Attempts at jobs begun here.", Double(jobs.started))
             text.add("troupe_jobs_ended_total", .counter, "Attempts that ended, by outcome.", [

@@ -72,7 +72,7 @@ package enum Wiring {
             await desk.makeDefaults(of: record)
             await archive?.keep(RecordingLayout(room: record.status.roomID, recording: record.status.recordingID))
         }
-        recorder?.onErase = { layout in await archive?.erase(layout) }
+        if let archive { recorder?.onErase = { layout in await archive.erase(layout) } }
         runner?.onReady = { job in await archive?.keep(RecordingLayout(room: job.room, recording: job.recording)) }
         metrics.archive = archive
         runner?.start()

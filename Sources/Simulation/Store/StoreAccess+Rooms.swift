@@ -76,7 +76,18 @@ extension StoreAccess: RecordingStore {
             rows.recordings[recording.status.recordingID] = recording
         }
     }
-    package func deleteRecording(_ id: RecordingID) async throws {
-        try await database.perform("deleteRecording", from: host, writes: true) { (rows) throws(StoreError) in rows.recordings[id] = nil }
+    package func recordings(of participant: ParticipantID, limit: Int) async throws -> [RecordingRecord] {
+        try await database.perform("recordingsOf", from: host, writes: false) { (rows) throws(StoreError) in
+            Array(rows.recordings.values.filter { rows.admissions[$0.status.roomID]?[participant] != nil }.sorted { ($0.startedAt, $0.status.recordingID) > ($1.startedAt, $1.status.recordingID) }.prefix(limit))
+        }
+    }
+    package func overdueRecordings(at now: WallTime, limit: Int) async throws -> [RecordingRecord] {
+        try await database.perform("overdue", from: host, writes: false) { (rows) throws(StoreError) in
+            Array(rows.recordings.values.filter { ($0.status.state == .ready || $0.status.state == .failed) && ($0.deleteAfter.map { $0 <= now } ?? false) }
+                .sorted { ($0.deleteAfter!, $0.status.recordingID) < ($1.deleteAfter!, $1.status.recordingID) }.prefix(limit))
+        }
+    }
+    package func deleteRecording(_ id: RecordingID) async throws -> Int {
+        try await database.perform("deleteRecording", from: host, writes: true) { (rows) throws(StoreError) in rows.recordings.removeValue(forKey: id) == nil ? 0 : 1 }
     }
 }

@@ -217,5 +217,14 @@ enum PostgresMigrations {
             PRIMARY KEY (recording_id, composition_id)
         );
         """,
+        """
+        ALTER TABLE admissions ADD COLUMN recording_consent BIGINT;     -- 0: refuses to be recorded; NULL: was not asked
+        ALTER TABLE recordings ADD COLUMN excluded TEXT;           -- participants the host leaves out, separated by spaces
+        ALTER TABLE recordings ADD COLUMN refused TEXT;            -- participants who refuse, likewise
+        ALTER TABLE recordings ADD COLUMN viewers TEXT NOT NULL DEFAULT 'participants';
+        ALTER TABLE recordings ADD COLUMN retention_days BIGINT;     -- NULL: kept until somebody deletes it
+        ALTER TABLE recordings ADD COLUMN delete_after BIGINT;       -- microseconds since 1970, once it has ended
+        CREATE INDEX recordings_by_end ON recordings (delete_after) WHERE delete_after IS NOT NULL;
+        """,
     ]
 }

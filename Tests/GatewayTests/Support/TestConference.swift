@@ -56,14 +56,14 @@ final class TestConference: ConferenceService {
         guard caller.canAdmin else { throw ServiceError(.forbidden, code: "not_host", message: "only the host may end the room") }
         state.withLock { $0.rooms[id]?.endedAt = WallTime(seconds: 1_700_000_100) }
     }
-    func join(_ idOrCode: String, displayName: String, guest: TokenHash?, caller: Caller) async throws -> AdmissionRecord {
+    func join(_ idOrCode: String, displayName: String, guest: TokenHash?, recordingConsent: Bool?, caller: Caller) async throws -> AdmissionRecord {
         let room = try room(idOrCode)
         if room.endedAt != nil { throw ServiceError(.ended, code: "session_ended", message: "the room has ended") }
         if let guest, state.withLock({ $0.invitations.remove(guest) }) == nil { throw ServiceError(.unauthenticated, code: "token_refused", message: "ask the host") }
         return state.withLock { state in
             let id = ParticipantID("p_\(state.next)")
             state.next += 1
-            let admission = AdmissionRecord(roomID: room.id, participantID: id, name: displayName, role: .guest, admittedAt: WallTime(seconds: 1_700_000_002))
+            let admission = AdmissionRecord(roomID: room.id, participantID: id, name: displayName, role: .guest, admittedAt: WallTime(seconds: 1_700_000_002), recordingConsent: recordingConsent)
             state.admissions[id] = admission
             return admission
         }
@@ -88,21 +88,30 @@ final class TestConference: ConferenceService {
     func remove(_ participant: ParticipantID, from room: RoomID, caller: Caller) async throws {
         throw ServiceError(.conflict, code: "already_left", message: "the participant left before")
     }
-    func startRecording(_ room: RoomID, caller: Caller) async throws -> RecordingStatus {
+    func startRecording(_ room: RoomID, excluding people: [ParticipantID], caller: Caller) async throws -> RecordingStatus {
         guard caller.canRecord else { throw ServiceError(.forbidden, code: "not_host", message: "only the host may record") }
-        return RecordingStatus(recordingID: "rec-1", roomID: room, state: .recording)
+        return RecordingStatus(recordingID: "rec-1", roomID: room, state: .recording, excluded: people.isEmpty ? nil : people)
+    }
+    func excludeFromRecording(_ people: [ParticipantID], in room: RoomID, caller: Caller) async throws -> RecordingStatus {
+        try await startRecording(room, excluding: people, caller: caller)
     }
     func stopRecording(_ room: RoomID, caller: Caller) async throws -> RecordingStatus {
         RecordingStatus(recordingID: "rec-1", roomID: room, state: .stopping, duration: 12.5)
     }
     func recording(_ id: RecordingID, caller: Caller) async throws -> RecordingRecord {
+        guard caller.identity != nil || state.withLock({ $0.recordings[id]?.policy?.viewers }) == .link else {
+            throw ServiceError(.unauthenticated, code: "token_required", message: "send a token")
+        }
         guard let record = state.withLock({ $0.recordings[id] }) else { throw ServiceError(.notFound, code: "unknown_recording", message: "there is no such recording") }
         return record
     }
     func recordings(room: RoomID?, caller: Caller) async throws -> [RecordingRecord] {
         state.withLock { state in state.recordings.values.filter { room == nil || $0.status.roomID == room } }
     }
-    func deleteRecording(_ id: RecordingID, caller: Caller) async throws { _ = state.withLock { $0.recordings.removeValue(forKey: id) } }
+    func deleteRecording(_ id: RecordingID, caller: Caller) async throws -> RecordingRemoval {
+        let gone = state.withLock { $0.recordings.removeValue(forKey: id) }
+        return RecordingRemoval(objects: 3, bytes: 300_000, bucketObjects: 3, rows: gone == nil ? 0 : 1, isPending: gone?.policy?.retentionDays == 1)
+    }
 
     func attach(_ connection: any SignallingConnection, room: RoomID, participant: ParticipantID, caller: Caller, autoSubscribe: Bool) async throws -> any SignallingSession {
         let record = try self.room(room.rawValue)

@@ -8,6 +8,8 @@ export class Grid {
   constructor(root) {
     this.root = root;
     this.tiles = new Map();
+    /** Participants a recording leaves out. */
+    this.leftOut = new Set();
     new ResizeObserver(() => this.arrange()).observe(root);
   }
 
@@ -27,6 +29,7 @@ export class Grid {
     const root = element("article", { class: `tile${me ? " me" : ""}${screen ? " screen" : ""}`, "data-participant": participant.id },
       screen ? null : avatar, video, element("div", { class: "label" }, muted, name),
       participant.node && !me && !screen ? element("span", { class: "badge", title: "The node this person is connected to" }, participant.node) : null);
+    root.toggleAttribute("data-left-out", this.leftOut.has(participant.id));
     const tile = { root, video, muted, audio: null };
     this.tiles.set(key, tile);
     this.root.append(root);
@@ -69,6 +72,10 @@ export class Grid {
   setNode(tile, node) {
     const badge = tile.root.querySelector(".badge");
     if (badge && node) badge.textContent = node;
+  }
+  setLeftOut(ids) {
+    this.leftOut = ids;
+    for (const { root } of this.tiles.values()) root.toggleAttribute("data-left-out", ids.has(root.dataset.participant));
   }
   setMuted(tile, muted) { tile.muted.toggleAttribute("hidden", !muted); }
 

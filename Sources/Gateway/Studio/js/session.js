@@ -74,6 +74,8 @@ class Session {
     document.body.dataset.node = message.node;
     document.body.dataset.participant = this.me.id;
     byId("record").hidden = byId("invite").hidden = this.me.role !== "host";
+    byId("consent").hidden = false;
+    if (message.type === "welcome" && this.credential.consent === false) this.consent(false); else this.showConsent(this.me.recording_consent !== false);
     this.grid.tile(this.me, { me: true });
     for (const participant of message.participants) this.joined(participant, true);
     const peer = this.peer = new Peer(link, message.ice_servers);
@@ -202,9 +204,13 @@ class Session {
     byId("record").setAttribute("aria-pressed", String(running));
     toggle(byId("record"), { on: ["stop", "Stop recording"], off: ["record", "Record"] }, running);
     document.body.dataset.recording = status?.state ?? "";
+    const leftOut = running ? status.excluded ?? [] : [];
+    document.body.dataset.leftOut = leftOut.join(" ");
+    this.grid.setLeftOut(new Set(leftOut));
+    const without = leftOut.length ? ` · ${leftOut.length} not recorded` : "";
     if (running) {
       this.recordingSince ??= Date.now();
-      const show = () => { byId("rec-text").textContent = `Recording ${clock((Date.now() - this.recordingSince) / 1000)}`; };
+      const show = () => { byId("rec-text").textContent = `Recording ${clock((Date.now() - this.recordingSince) / 1000)}${without}`; };
       show();
       this.recordingClock = setInterval(show, 1000);
     } else {
@@ -231,6 +237,7 @@ class Session {
     byId("camera").addEventListener("click", () => this.flip("video", "camera"));
     byId("share").addEventListener("click", () => this.share());
     byId("record").addEventListener("click", () => this.record());
+    byId("consent").addEventListener("click", () => this.consent(byId("consent").getAttribute("aria-pressed") === "true"));
     byId("invite").addEventListener("click", () => copyInvitation(roomId, this.credential.token));
     byId("leave").addEventListener("click", () => { this.signalling.close(); this.over("left"); });
     byId("grid").addEventListener("silenced", () => {
@@ -289,6 +296,18 @@ class Session {
     byId("record").disabled = true;
     try { await this.signalling.request({ type: running ? "stop_recording" : "start_recording" }); } catch (error) { toast(error.message, "error"); }
     byId("record").disabled = false;
+  }
+
+  /** Whether we may be recorded: a refusal stands for every recording of the room, until we take it back. */
+  consent(consents) {
+    this.credential.consent = consents;
+    memory.keepCredential(roomId, this.credential);
+    this.showConsent(consents);
+    this.signalling.request({ type: "recording_consent", consent: consents }).catch((error) => toast(error.message, "error"));
+  }
+  showConsent(consents) {
+    byId("consent").setAttribute("aria-pressed", String(!consents));
+    byId("consent-text").textContent = consents ? "Don’t record me" : "Not recorded";
   }
 
   showControls() {
