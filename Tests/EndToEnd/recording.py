@@ -1,6 +1,8 @@
-# timeout: 240
+# timeout: 300
 """The host records 20 s of two people on two nodes; every track is a playable file, on one time zero. A drained or killed recorder leaves no hole."""
+import contextlib
 import json
+import sqlite3
 import time
 
 import _media
@@ -116,6 +118,91 @@ def recorder_killed(cluster, ada, room):
     assert names == {"Ada", "Ben"}, names
 
 
+def holds_nothing_of(peer, folder):
+    """Nothing captured names the participant: no journal, no track, no preview."""
+    for path in folder.rglob("*"):
+        inside = path.relative_to(folder).parts
+        assert peer not in inside, path
+        if path.is_file() and inside[0] in ("journal", "tracks", "preview"):
+            assert peer.encode() not in path.read_bytes(), path
+
+
+def left_out(cluster, ada, ben, room):
+    """Ben is left out by the host, then refuses for himself: neither recording has anything of his, and everyone is told."""
+    token, me, ben_id = credential(ada)["token"], credential(ada)["participantId"], credential(ben)["participantId"]
+
+    def running_without_ben(person):
+        until(f"{person.name} is told who is left out", lambda: person.page.evaluate("document.body.dataset.leftOut") == ben_id, 5)
+    status, answer = cluster["n2"].post("/recording/start", {"room_id": room, "exclude": ["P_nobody"]}, token=token)
+    assert status == 404 and answer["error"]["code"] == "unknown_participant", answer
+    status, started = cluster["n2"].post("/recording/start", {"room_id": room, "exclude": [ben_id]}, token=token)
+    assert status == 200 and started["excluded"] == [ben_id], started
+    status, again = cluster["n1"].post("/recording/start", {"room_id": room}, token=token)
+    assert status == 200 and again["recording_id"] == started["recording_id"] and again["excluded"] == [ben_id], ("started twice: the running one", again)
+    running_without_ben(ada)
+    running_without_ben(ben)
+    ben.say("not for the record")
+    until("Ada hears it", lambda: ada.heard("not for the record"), 5)
+    ada.page.wait_for_timeout(2500)
+    assert cluster["n1"].request("DELETE", f"/recording/{started['recording_id']}", token=token)[0] == 409
+    finished = [finish(cluster, ada, room, token, started)]
+
+    ben.page.click("#consent")
+    ada.page.click("#record")
+    wait_state(ada, "recording", 15)
+    running_without_ben(ada)
+    [running] = [r for r in recordings_of(cluster["n1"], room, token) if r["state"] == "recording"]
+    # The host cannot take a refusal back.
+    status, answer = cluster["n1"].post("/recording/exclude", {"room_id": room, "exclude": []}, token=token)
+    assert status == 200 and answer["refused"] == [ben_id] == answer["excluded"], answer
+    ada.page.wait_for_timeout(2500)
+    finished.append(finish(cluster, ada, room, token, running))
+    for recording, reason in zip(finished, ("host", "refused")):
+        folder = cluster.storage / "rooms" / room / recording["recording_id"]
+        holds_nothing_of(ben_id, folder)
+        assert {track["peer_id"] for track in recording["tracks"]} == {me} and recording["excluded"] == [ben_id], recording
+        events = json.loads((folder / "timeline.json").read_text())["events"]
+        named = [event for event in events if event["type"] == "participant_excluded"]
+        assert [(event["peer_id"], event["name"], event["reason"]) for event in named] == [(ben_id, "Ben", reason)], named
+        assert not [event for event in events if event["type"] == "chat"], events
+        assert json.loads((folder / "policy.json").read_text())["viewers"] == "participants"
+    ben.page.click("#consent")
+    return finished
+
+
+def finish(cluster, ada, room, token, recording):
+    status, answer = cluster["n1"].post("/recording/stop", {"room_id": room}, token=token)
+    assert status == 200, answer
+
+    def ended():
+        [same] = [r for r in recordings_of(cluster["n1"], room, token) if r["recording_id"] == recording["recording_id"]]
+        return same if same["state"] == "ready" else None
+    return until("the recording is ready", ended, 40)
+
+
+def removed(cluster, room, token, asked, overdue):
+    """One is deleted on request, one because its time is over: no file and no row of either is left."""
+    status, answer = cluster["n2"].post("/recording/stop", {"room_id": room}, token=token)
+    assert status == 409 and answer["error"]["code"] == "not_recording", answer
+    folder = cluster.storage / "rooms" / room
+    files = [path for path in (folder / asked).rglob("*") if path.is_file() and not path.name.startswith(".")]
+    status, answer = cluster["n1"].request("DELETE", f"/recording/{asked}", token=token)
+    assert status == 200 and answer["removed"]["objects"] == len(files) and answer["removed"]["rows"] >= 2, (answer, len(files))
+    with contextlib.closing(sqlite3.connect(cluster.folder / "troupe.db", timeout=10)) as rows:
+        rows.execute("UPDATE recordings SET delete_after = 1 WHERE id = ?", (overdue,))
+        rows.commit()
+
+        def left(recording):
+            tables = {"recordings": "id", "recorded_tracks": "recording_id", "jobs": "recording_id", "tokens": "recording_id", "compositions": "recording_id"}
+            return [table for table, column in tables.items() if rows.execute(f"SELECT 1 FROM {table} WHERE {column} = ?", (recording,)).fetchone()]
+        until("the one whose time is over goes", lambda: not (folder / overdue).exists() and not left(overdue), 45)
+        assert not (folder / asked).exists() and not left(asked), left(asked)
+    assert cluster["n2"].get(f"/recording/{overdue}", token=token)[0] == 404
+    counted = [cluster[name].metrics() for name in ("n3", "n4")]
+    for cause in ("asked", "retention"):
+        assert sum(one.get('troupe_recordings_deleted_total{cause="%s"}' % cause, 0) for one in counted) == 1, (cause, counted)
+
+
 def main():
     roles = {"n1": ["edge", "room"], "n2": ["edge", "room"], "n3": ["recorder"], "n4": ["recorder"]}
     with Cluster(roles) as cluster, chromium() as browser:
@@ -125,6 +212,8 @@ def main():
         ada.wait_receiving()
         ben.wait_receiving()
         record_twenty_seconds(cluster, ada, ben, room)
+        unseen = left_out(cluster, ada, ben, room)
+        removed(cluster, room, credential(ada)["token"], *(recording["recording_id"] for recording in unseen))
         recorder_drained(cluster, ada, room)
         recorder_killed(cluster, ada, room)
         page = ada.context.new_page()
