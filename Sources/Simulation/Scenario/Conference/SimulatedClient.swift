@@ -94,7 +94,7 @@ final class SimulatedClient: @unchecked Sendable {
         session = nil
         if participant == nil {
             participant = await scenario.ask(life, within: Limits.attach) { [name] in
-                try await edge.service.join(roomID.rawValue, displayName: name, guest: nil, caller: Caller.anyone).participantID
+                try await edge.service.join(roomID.rawValue, displayName: name, guest: nil, recordingConsent: nil, caller: Caller.anyone).participantID
             }
         }
         guard let participant else { return await pause(200...1500) }
