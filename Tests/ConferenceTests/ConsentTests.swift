@@ -92,6 +92,13 @@ import Testing
         #expect(again.recording?.leftOut.contains("eve") == true && again.refusals == ["ben"])
         _ = try again.attach(attachment("ben"), now: start, wall: Self.wall)
         #expect(again.recording?.leftOut == ["ben", "eve"])
+
+        // Nobody but the Recording remembers.
+        var alone = tests.room(epoch: 4)
+        _ = alone.recordingChanged(core.recording!, wall: Self.wall)
+        let ben = try alone.attach(attachment("ben", publications: [RoomCoreTests.publication("cam", by: "ben")]), now: start, wall: Self.wall)
+        #expect(ben.events.map(\.0.kind).contains { if case .recording(let status) = $0 { status.leftOut == ["ben", "eve"] } else { false } })
+        #expect(alone.members["ben"]?.info.recordingConsent == false)
     }
 
     @Test func listsAreBounded() throws {

@@ -55,6 +55,11 @@ extension RoomCore {
         if status.state.isActive { status.refused = refused } else if let current = recording, current.recordingID == status.recordingID { status.refused = current.refused }
         return status
     }
+    /// A recording this Room knows nothing of runs: it came back without memory, and the Recording has what it told last.
+    mutating func learnRefusals(from status: RecordingStatus) {
+        guard status.state.isActive, recording?.recordingID != status.recordingID else { return }
+        for id in status.refused ?? [] where refusals.count < ConsentLimits.people { refusals.insert(id) }
+    }
     private var refused: [ParticipantID]? {
         let here = refusals.filter { members[$0] != nil }.sorted()
         return here.isEmpty ? nil : here

@@ -207,6 +207,7 @@ package struct RoomCore {
     }
 
     package mutating func recordingChanged(_ told: RecordingStatus, wall: WallTime) -> [RoomEvent] {
+        learnRefusals(from: told)
         let status = withConsent(told)
         if let current = recording, current.recordingID != status.recordingID, current.state.isActive {
             // An earlier recording finishing in the background: told, but it does not replace the running one.

@@ -26,9 +26,13 @@ export class Grid {
     const muted = icon("mic-off");
     muted.toggleAttribute("hidden", true);
     const name = element("span", {}, `${participant.name}${me ? " (you)" : ""}${screen ? " · screen" : ""}`);
+    const leaveOut = screen || me ? null : element("button", {
+      type: "button", class: "leave-out", "aria-pressed": "false", title: "Nothing of this person goes into recordings",
+      onclick: () => this.root.dispatchEvent(new CustomEvent("leaveout", { detail: participant.id })),
+    }, "Don’t record");
     const root = element("article", { class: `tile${me ? " me" : ""}${screen ? " screen" : ""}`, "data-participant": participant.id },
       screen ? null : avatar, video, element("div", { class: "label" }, muted, name),
-      participant.node && !me && !screen ? element("span", { class: "badge", title: "The node this person is connected to" }, participant.node) : null);
+      participant.node && !me && !screen ? element("span", { class: "badge", title: "The node this person is connected to" }, participant.node) : null, leaveOut);
     root.toggleAttribute("data-left-out", this.leftOut.has(participant.id));
     const tile = { root, video, muted, audio: null };
     this.tiles.set(key, tile);
@@ -73,8 +77,10 @@ export class Grid {
     const badge = tile.root.querySelector(".badge");
     if (badge && node) badge.textContent = node;
   }
-  setLeftOut(ids) {
+  /** @param chosen whom the host leaves out; the rest of `ids` refuses. */
+  setLeftOut(ids, chosen) {
     this.leftOut = ids;
+    for (const { root } of this.tiles.values()) root.querySelector(".leave-out")?.setAttribute("aria-pressed", String(chosen.has(root.dataset.participant)));
     for (const { root } of this.tiles.values()) root.toggleAttribute("data-left-out", ids.has(root.dataset.participant));
   }
   setMuted(tile, muted) { tile.muted.toggleAttribute("hidden", !muted); }

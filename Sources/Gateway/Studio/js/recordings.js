@@ -46,6 +46,7 @@ class Player {
     for (const { media, start } of this.elements) {
       const local = position - start;
       const inside = local >= 0 && local < (media.duration || Infinity);
+      if (media.dataset.part) media.hidden = !inside;
       if (inside && media.paused) { media.currentTime = local; media.play().catch(() => {}); }
       if (!inside && !media.paused) media.pause();
       if (inside && Math.abs(media.currentTime - local) > 0.3) media.currentTime = local;
@@ -105,6 +106,9 @@ function people(view, recording) {
     for (const track of tracks) {
       const media = element(track.kind === "video" ? "video" : "audio", { src: track.url, preload: "metadata", playsinline: true });
       if (track.kind === "video") { avatar.remove(); media.muted = true; }
+      // Of a track in parts one is shown at a time.
+      const parts = track.kind === "video" ? tracks.filter((other) => other.track_id === track.track_id) : [];
+      if (parts.length > 1) { media.dataset.part = String(parts.indexOf(track) + 1); media.hidden = media.dataset.part !== "1"; }
       stage.append(media);
       player.add(media, track.start ?? 0);
     }

@@ -19,6 +19,8 @@ class Session {
     this.grid = new Grid(byId("grid"));
     this.chat = new Chat((text) => this.signalling.request({ type: "chat", text }));
     this.participants = new Map();
+    /** Whom this host leaves out of recordings. */
+    this.excluded = new Set();
     this.publications = new Map();
     this.received = new Map();
     /** Participants and tracks the room has not named again since it came back. */
@@ -74,6 +76,7 @@ class Session {
     document.body.dataset.node = message.node;
     document.body.dataset.participant = this.me.id;
     byId("record").hidden = byId("invite").hidden = this.me.role !== "host";
+    document.body.dataset.role = this.me.role;
     byId("consent").hidden = false;
     if (message.type === "welcome" && this.credential.consent === false) this.consent(false); else this.showConsent(this.me.recording_consent !== false);
     this.grid.tile(this.me, { me: true });
@@ -206,7 +209,10 @@ class Session {
     document.body.dataset.recording = status?.state ?? "";
     const leftOut = running ? status.excluded ?? [] : [];
     document.body.dataset.leftOut = leftOut.join(" ");
-    this.grid.setLeftOut(new Set(leftOut));
+    // Somebody else may have said it. The choice is for one recording, and ends with it.
+    if (running) this.excluded = new Set(leftOut.filter((id) => !status.refused?.includes(id) || this.excluded.has(id)));
+    else if (this.recordingSince) this.excluded.clear();
+    this.grid.setLeftOut(new Set(leftOut), this.excluded);
     const without = leftOut.length ? ` · ${leftOut.length} not recorded` : "";
     if (running) {
       this.recordingSince ??= Date.now();
@@ -240,6 +246,7 @@ class Session {
     byId("consent").addEventListener("click", () => this.consent(byId("consent").getAttribute("aria-pressed") === "true"));
     byId("invite").addEventListener("click", () => copyInvitation(roomId, this.credential.token));
     byId("leave").addEventListener("click", () => { this.signalling.close(); this.over("left"); });
+    byId("grid").addEventListener("leaveout", ({ detail }) => this.leaveOut(detail));
     byId("grid").addEventListener("silenced", () => {
       toast("Click anywhere to hear the others.");
       document.addEventListener("click", () => this.grid.unsilence(), { once: true });
@@ -294,8 +301,16 @@ class Session {
   async record() {
     const running = byId("record").getAttribute("aria-pressed") === "true";
     byId("record").disabled = true;
-    try { await this.signalling.request({ type: running ? "stop_recording" : "start_recording" }); } catch (error) { toast(error.message, "error"); }
+    try { await this.signalling.request(running ? { type: "stop_recording" } : { type: "start_recording", exclude: [...this.excluded] }); } catch (error) { toast(error.message, "error"); }
     byId("record").disabled = false;
+  }
+
+  /** Leaves somebody out of the recording, or takes them in again; before it starts this is kept for then. */
+  leaveOut(id) {
+    if (!this.excluded.delete(id)) this.excluded.add(id);
+    this.grid.setLeftOut(this.grid.leftOut, this.excluded);
+    if (byId("record").getAttribute("aria-pressed") !== "true") return;
+    this.signalling.request({ type: "exclude_from_recording", exclude: [...this.excluded] }).catch((error) => toast(error.message, "error"));
   }
 
   /** Whether we may be recorded: a refusal stands for every recording of the room, until we take it back. */
