@@ -93,12 +93,14 @@ package struct RecordingStatus: Codable, Sendable, Hashable {
     /// Whom the host leaves out, and who of the room refuses; in order. Decided by the Room (docs/decisions/0039).
     package var excluded: [ParticipantID]?
     package var refused: [ParticipantID]?
+    /// When everyone's own recorder begins, by the servers' clock; said while the recording runs.
+    package var startAt: WallTime?
     package init(
         recordingID: RecordingID, roomID: RoomID, state: RecordingState, reason: String? = nil, duration: Double? = nil, size: Int64? = nil, outputPath: String? = nil,
-        excluded: [ParticipantID]? = nil, refused: [ParticipantID]? = nil
+        excluded: [ParticipantID]? = nil, refused: [ParticipantID]? = nil, startAt: WallTime? = nil
     ) {
         self.recordingID = recordingID; self.roomID = roomID; self.state = state; self.reason = reason
-        self.duration = duration; self.size = size; self.outputPath = outputPath; self.excluded = excluded; self.refused = refused
+        self.duration = duration; self.size = size; self.outputPath = outputPath; self.excluded = excluded; self.refused = refused; self.startAt = startAt
     }
     /// Nothing of theirs is captured, whoever decided so.
     package var leftOut: Set<ParticipantID> { Set(excluded ?? []).union(refused ?? []) }

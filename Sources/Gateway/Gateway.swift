@@ -26,7 +26,7 @@ package final class Gateway: @unchecked Sendable {
     private var hasStarted = false
 
     package init(
-        configuration: GatewayConfiguration, loop: UVLoop, service: any ConferenceService, composition: any CompositionService, operations: any OperationsService, store: any RoomStore,
+        configuration: GatewayConfiguration, loop: UVLoop, service: any ConferenceService, composition: any CompositionService, uploads: any UploadService, operations: any OperationsService, store: any RoomStore,
         random: any RandomSource = SystemRandom(), hooks: GatewayHooks = GatewayHooks()
     ) throws(GatewayError) {
         let keys = try APIKeyring(configuration.keys)
@@ -44,8 +44,9 @@ package final class Gateway: @unchecked Sendable {
         let media = configuration.mediaDirectory.map { StoredFiles(root: $0) }
         let sessions = SessionRoutes(service: service, authenticator: authenticator, iceServers: ICEServers(services: configuration.iceServers), random: random)
         let recordings = RecordingRoutes(service: service, composition: composition, signature: signature, files: media.map { ($0, disk) })
+        let chunks = UploadRoutes(service: uploads, ticket: UploadTicket(keys: keys), disk: disk)
         let jobs = JobRoutes(service: composition, signature: signature, loop: loop, random: random)
-        var all = sessions.routes + recordings.routes + jobs.routes + AdminRoutes(operations: operations, loop: loop).routes + NodeRoutes(configuration: configuration, hooks: hooks).routes
+        var all = sessions.routes + recordings.routes + jobs.routes + chunks.routes + AdminRoutes(operations: operations, loop: loop).routes + NodeRoutes(configuration: configuration, hooks: hooks).routes
         if let media { all += MediaRoutes(signature: signature, files: media, disk: disk).routes }
         all.append(Self.openAPI(describing: all, version: configuration.version))
         routes = RouteTable(all)
@@ -125,6 +126,7 @@ package final class Gateway: @unchecked Sendable {
 
 extension Gateway: WebServerDelegate {
     func respond(to request: HTTPRequest) async -> HTTPResponse { await dispatcher.answer(request) }
+    func bodyLimit(of request: HTTPRequest) throws(Failure) -> BodyLimit { try dispatcher.bodyLimit(of: request) }
     func refusal(_ failure: Failure, to request: HTTPRequest) -> HTTPResponse { dispatcher.refusal(failure, to: request) }
 
     func finished(_ request: HTTPRequest, status: Int, sentBytes: Int64, duration: Duration) {

@@ -58,6 +58,7 @@ extension Caller {
 package struct GatewayLimits: Sendable, Equatable {
     package var connections = 4096                              // sockets, HTTP and WebSocket together
     package var bodyBytes = 256 * 1024                          // of a request
+    package var largeBodies: Int64 = 256 << 20                  // bytes of all chunks that are under way at once
     package var headerBytes = 16 * 1024                         // of a request, all of them
     package var frameBytes = 256 * 1024                         // of a WebSocket message
     package var messagesPerSecond = 60.0                        // of one client, sustained
@@ -69,6 +70,7 @@ package struct GatewayLimits: Sendable, Equatable {
     package var requestBurst = 400.0                            // requests
     package var handlerTime = Duration.seconds(30)              // of one request
     package var bodyTime = Duration.seconds(30)                 // to send a request's body
+    package var largeBodyTime = Duration.seconds(120)           // to send a chunk: 16 MiB at 1.2 Mbit/s
     package var stalledWrite = Duration.seconds(30)             // a client that takes nothing of an answer for so long is dropped
     package var keepAlive = Duration.seconds(60)                // an idle connection
     package var pingInterval = Duration.seconds(15)             // WebSocket ping after so long without a frame

@@ -31,6 +31,7 @@ struct GatewayMetrics {
         metric("troupe_http_sent_bytes_total", "counter", "Bytes of HTTP answers.", [("", String(sentBytes))])
         metric("troupe_http_connections_lost_total", "counter", "Connections that ended before their answer.", [("", String(server.httpConnectionsLost))])
         metric("troupe_http_unreadable_total", "counter", "Connections dropped for a request that cannot be read.", [("", String(server.unreadableRequests))])
+        metric("troupe_http_large_bodies_refused_total", "counter", "Chunks refused because too many were under way.", [("", String(server.largeBodiesRefused))])
         metric("troupe_websocket_open", "gauge", "Open WebSockets.", [("", String(openSockets))])
         metric("troupe_websocket_opened_total", "counter", "WebSockets opened.", [("", String(server.webSocketsOpened))])
         metric("troupe_websocket_messages_total", "counter", "WebSocket messages.", [

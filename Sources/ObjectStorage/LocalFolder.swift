@@ -138,7 +138,7 @@ package struct LocalFolder: ObjectStore {
     // MARK: Folders
 
     /// The open folder that holds a key's file, and the file's name in it.
-    private func parent(of key: ObjectKey, creating: Bool) throws(ObjectStorageError) -> (Descriptor, String) {
+    func parent(of key: ObjectKey, creating: Bool) throws(ObjectStorageError) -> (Descriptor, String) {
         var parts = key.rawValue.split(separator: "/").map(String.init)
         let name = parts.removeLast()
         var folder = try Descriptor(path, O_RDONLY | O_DIRECTORY, at: AT_FDCWD)

@@ -8,7 +8,7 @@ import Testing
 @Suite struct OpenAPITests {
     static func gateway() throws -> Gateway {
         let configuration = GatewayConfiguration(node: "north", bind: SocketAddress(host: "127.0.0.1", port: 0)!, keys: [TestGateway.key], mediaDirectory: "/tmp")
-        return try Gateway(configuration: configuration, loop: try UVLoop(name: "unused"), service: TestConference(), composition: TestComposition(), operations: TestOperations(), store: TestRoomStore())
+        return try Gateway(configuration: configuration, loop: try UVLoop(name: "unused"), service: TestConference(), composition: TestComposition(), uploads: TestUploads(), operations: TestOperations(), store: TestRoomStore())
     }
     /// Every endpoint of API.md that exists so far, and nothing undescribed.
     @Test func describesEveryRoute() throws {
@@ -23,7 +23,8 @@ import Testing
             "/admin/v1/nodes/{name}/drain": ["post"], "/admin/v1/nodes/{name}/undrain": ["post"],
             "/recordings/{id}": ["get"], "/recordings/{id}/composition/token": ["post"], "/recordings/{id}/preview": ["post"], "/recordings/{id}/composition": ["get", "put"],
             "/recordings/{id}/export": ["post"], "/jobs/{id}": ["get", "delete"], "/jobs/{id}/events": ["get"], "/api/recordings/{id}/guest-token": ["post"],
-            "/api/v1/node": ["get"], "/healthz": ["get"], "/readyz": ["get"], "/metrics": ["get"], "/media/{path}": ["get"], "/openapi.json": ["get"],
+            "/api/recordings/upload-url": ["get"], "/api/recordings/chunk": ["put"], "/api/recordings/{id}/uploads": ["get"],
+            "/api/recordings/{id}/uploads/{upload}/complete": ["post"], "/api/v1/time": ["get"], "/api/v1/node": ["get"], "/healthz": ["get"], "/readyz": ["get"], "/metrics": ["get"], "/media/{path}": ["get"], "/openapi.json": ["get"],
         ]
         let paths = try #require(document["paths"]?.object)
         #expect(Set(paths.members.map(\.name)) == Set(expected.keys))

@@ -10,7 +10,7 @@ import Testing
 @Suite(.serialized, .timeLimit(.minutes(2))) struct StartTests {
     static func make(bind: String = "127.0.0.1", port: UInt16 = 0, tls: TLSFiles? = nil, loop: UVLoop, keys: [APIKey] = [TestGateway.key], studio: String? = nil) throws(GatewayError) -> Gateway {
         let configuration = GatewayConfiguration(node: "north", bind: SocketAddress(host: bind, port: port)!, tls: tls, keys: keys, studioDirectory: studio)
-        return try Gateway(configuration: configuration, loop: loop, service: TestConference(), composition: TestComposition(), operations: TestOperations(), store: TestRoomStore())
+        return try Gateway(configuration: configuration, loop: loop, service: TestConference(), composition: TestComposition(), uploads: TestUploads(), operations: TestOperations(), store: TestRoomStore())
     }
     @Test func mistakesHaveNames() throws {
         let loop = try UVLoop(name: "unused")

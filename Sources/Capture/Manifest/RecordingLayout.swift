@@ -20,6 +20,10 @@ package struct RecordingLayout: Hashable, Sendable {
     package func segment(_ track: TrackID, writer: NodeName, epoch: Epoch, number: UInt32) -> String {
         "\(journals(track))/\(writer)-\(epoch.rawValue)-\(number).\(Journal.fileExtension)"
     }
+    /// What a participant's browser recorded: chunks, and `uploads.json` beside them.
+    package func chunks(_ peer: ParticipantID) -> String { "\(folder)/\(Names.chunks)/\(peer)" }
+    package func uploads(_ peer: ParticipantID) -> String { "\(chunks(peer))/\(Names.uploads)" }
+    package func chunk(_ peer: ParticipantID, _ kind: UploadKind, _ sequence: Int) -> String { "\(chunks(peer))/\(Names.chunk(kind, sequence))" }
 
     /// Names inside the recording's folder.
     package enum Names {
@@ -34,6 +38,13 @@ package struct RecordingLayout: Hashable, Sendable {
         package static let eventsSuffix = ".jsonl"
         package static func notes(among names: [String]) -> [String] {
             names.filter { $0.hasPrefix(eventsPrefix) && $0.hasSuffix(eventsSuffix) }.sorted()
+        }
+        package static let chunks = "chunks"
+        package static let uploads = "uploads.json"
+        /// `{kind}-{sequence}.webm`, six digits.
+        package static func chunk(_ kind: UploadKind, _ sequence: Int) -> String {
+            let digits = String(sequence)
+            return "\(kind.rawValue)-\(String(repeating: "0", count: max(0, 6 - digits.count)))\(digits).webm"
         }
         package static let preview = "preview"
         package static let previewIndex = "index.json"

@@ -82,19 +82,27 @@ extension Recording {
     }
 
     /// A disk that is full, or another process at the same recording, is waited for, `Limits.finishAttempts` times.
-    private func finalise() async -> Result<FinishedRecording, MediaFailure> {
+    /// - Parameter isAgain: the recording is ready already, and stays so meanwhile.
+    func finalise(isAgain: Bool = false) async -> Result<FinishedRecording, MediaFailure> {
         var pause = Limits.finishRetry
         for _ in 1..<Limits.finishAttempts {
             let result = await recorder.finalise(layout)
             guard record != nil, case .failure(let failure) = result, failure.isTemporary else { return result }
             context.log(.warning, "finish_retry", ["recording": recordingID.rawValue, "seconds": "\(pause.inSeconds)", "error": failure.message])
-            await change(.processing, reason: "tried again: \(failure.message)")
+            if !isAgain { await change(.processing, reason: "tried again: \(failure.message)") }
             try? await context.loop.sleep(for: pause)
             pause = pause * 2
         }
         return await recorder.finalise(layout)
     }
 
+    func adopt(_ finished: FinishedRecording) {
+        record!.status.duration = finished.duration
+        record!.status.size = finished.size
+        record!.status.outputPath = layout.folder
+        record!.tracks = finished.tracks
+        if record!.stoppedAt == nil { record!.stoppedAt = record!.startedAt + .milliseconds(Int64(finished.duration * 1000)) }
+    }
     private func finish(reason: String? = nil) async {
         await change(.processing, reason: reason)
         let result = await finalise()
@@ -103,17 +111,14 @@ extension Recording {
         writePolicy()
         switch result {
         case .success(let finished):
-            record!.status.duration = finished.duration
-            record!.status.size = finished.size
-            record!.status.outputPath = layout.folder
-            record!.tracks = finished.tracks
-            if record!.stoppedAt == nil { record!.stoppedAt = record!.startedAt + .milliseconds(Int64(finished.duration * 1000)) }
+            adopt(finished)
             await change(.ready, reason: reason)
             if let record, let onReady = recorder.onReady { context.loop.spawn { await onReady(record) } }
         case .failure(let failure):
             await change(.failed, reason: failure.message)
         }
-        // The row says all there is to say; a later order (delete) activates it again.
+        await finishAgain()
+        // The row says all there is to say; a later order (delete, an upload) activates it again.
         await actorSystem.deactivate(kind: Recording.kind, key: recordingID.rawValue)
     }
 }

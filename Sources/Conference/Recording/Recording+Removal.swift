@@ -36,7 +36,7 @@ extension Recording {
     package distributed func erase(_ cause: RemovalCause) async throws -> RecordingRemoval {
         guard let status = record?.status else { throw ServiceError(.notFound, code: "unknown_recording", message: "no recording has this id") }
         guard !status.state.isActive else { throw ServiceError(.conflict, code: "still_recording", message: "stop the recording first") }
-        guard status.state == .ready || status.state == .failed else {
+        guard status.state == .ready || status.state == .failed, !isMakingFiles else {
             throw ServiceError(.conflict, code: "still_processing", message: "its files are being written; delete it when it is `ready` or `failed`, in a moment")
         }
         guard !isErasing else { throw ServiceError(.conflict, code: "being_deleted", message: "it is being deleted at this moment") }

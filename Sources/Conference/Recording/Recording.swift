@@ -35,6 +35,9 @@ package distributed actor Recording {
         /// Finishing is tried so often while its failure is temporary, the pauses doubling from the first: two and a half minutes in all.
         package static let finishAttempts = 6
         package static let finishRetry = Duration.seconds(5)
+        /// Between the last upload that became whole and finishing with it, and how long that waits for more.
+        package static let uploadsSettle = Duration.seconds(3)
+        package static let uploadsWait = Duration.seconds(30)
     }
 
     let context: ConferenceContext
@@ -54,6 +57,10 @@ package distributed actor Recording {
     var isMoving = false
     /// Its files are being removed (Recording+Removal).
     var isErasing = false
+    /// When an upload became whole that no finish has seen, and whether files are being made with it (Recording+Uploads).
+    var newUploads: Instant?
+    var isFinishingAgain = false
+    var isMakingFiles = false
     private var room: RoomID?
     private var isFlowing = false
     private var firstPacket: [CheckedContinuation<Void, Never>] = []
@@ -66,6 +73,7 @@ package distributed actor Recording {
         epoch = claim.epoch
         self.record = record
         self.record?.epoch = claim.epoch
+        if let record, record.status.state.isActive, record.status.startAt == nil { self.record?.status.startAt = record.startedAt }
         room = record?.status.roomID
     }
 
@@ -87,7 +95,7 @@ package distributed actor Recording {
         let now = context.loop.wall
         let told = order.snapshot.recording
         let fresh = RecordingRecord(
-            status: RecordingStatus(recordingID: recordingID, roomID: room.id, state: .starting, excluded: told?.excluded, refused: told?.refused), recorder: actorSystem.node, epoch: epoch,
+            status: RecordingStatus(recordingID: recordingID, roomID: room.id, state: .starting, excluded: told?.excluded, refused: told?.refused, startAt: told?.startAt), recorder: actorSystem.node, epoch: epoch,
             startedAt: now, title: room.title, policy: room.recordingPolicy)
         try await context.recordings.insert(fresh)
         record = fresh
@@ -124,6 +132,7 @@ package distributed actor Recording {
         let now = context.loop.wall
         self.record?.stoppedAt = now
         self.record?.status.state = .stopping
+        self.record?.status.startAt = nil
         self.record?.status.duration = (now - record.startedAt).inSeconds
         begin(on: context.loop) { await $0.closeAndFinish() }
         return self.record!.status

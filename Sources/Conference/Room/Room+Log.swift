@@ -53,6 +53,8 @@ extension Room {
         static let look = Duration.milliseconds(5)
         /// Writers of recordings that follow at one time.
         static let followers = 16
+        /// From the word that a recording starts to the start of everyone's own recorder: as long as it takes to hear of it.
+        static let startLead = Duration.seconds(1)
         /// How long an edge that brings something is kept waiting for the store.
         static let brought = Duration.seconds(1)
     }

@@ -201,8 +201,9 @@ package distributed actor Room {
             return core.recording ?? current
         }
         let recordingID = RecordingID("RC_" + context.random.token(14))
+        let startAt = context.loop.wall + Limits.startLead
         broadcast(core.recordingChanged(
-            RecordingStatus(recordingID: recordingID, roomID: core.record.id, state: .starting, excluded: try RoomCore.leftOut(people)), wall: context.loop.wall))
+            RecordingStatus(recordingID: recordingID, roomID: core.record.id, state: .starting, excluded: try RoomCore.leftOut(people), startAt: startAt), wall: context.loop.wall))
         do {
             recordingHeardAt = context.loop.now
             let status = try await context.recording(recordingID).start(RecordingOrder(recordingID: recordingID, snapshot: core.snapshot(), startedBy: participant))

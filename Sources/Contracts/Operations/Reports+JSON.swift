@@ -62,6 +62,7 @@ extension RecordingStatus {
             $0.text("output_path", outputPath)
             $0.ids("excluded", leftOut)
             $0.ids("refused", Set(refused ?? []))
+            $0.time("start_at", startAt)
         }
     }
 }

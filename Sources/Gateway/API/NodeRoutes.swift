@@ -9,6 +9,10 @@ struct NodeRoutes: Sendable {
     var routes: [Route] {
         [
             Route(.get, "/api/v1/node", tag: "node", "Which node this is", access: .open, answers: [.init(200, "This node", ResponseSchemas.node)]) { _ in .json(describe()) },
+            Route(
+                .get, "/api/v1/time", tag: "node", "This node's clock: pages measure theirs against it", access: .open, answers: [.init(200, "Microseconds since 1970", ResponseSchemas.time)],
+                rated: false
+            ) { call in .json(["time_us": .integer(call.now.microseconds), "node": .string(configuration.node.rawValue)]) },
             Route(.get, "/healthz", tag: "node", "This process is alive", access: .open, answers: [.init(200, "Alive", ResponseSchemas.done)], rated: false) { _ in .json(["ok": true]) },
             Route(
                 .get, "/readyz", tag: "node", "This node takes new work", access: .open, answers: [.init(200, "It does", ResponseSchemas.done)], failures: [503], rated: false

@@ -26,7 +26,7 @@ enum ResponseSchemas {
     static let recordingStatus = Schema.object([
         ("recording_id", Schema.string, true), ("room_id", Schema.string, true), ("state", Schema.choice(states), true), ("reason", Schema.string, false),
         ("duration", Schema.number, false), ("size", Schema.integer, false), ("output_path", Schema.string, false),
-        ("excluded", Schema.array(Schema.string), false), ("refused", Schema.array(Schema.string), false),
+        ("excluded", Schema.array(Schema.string), false), ("refused", Schema.array(Schema.string), false), ("start_at", Schema.time, false),
     ])
     static let recordedTrack = Schema.object([
         ("track_id", Schema.string), ("peer_id", Schema.string), ("name", Schema.string), ("kind", Schema.choice(["audio", "video"])),
@@ -80,6 +80,21 @@ enum ResponseSchemas {
     static let node = Schema.object([
         ("node", Schema.string, true), ("region", Schema.string, false), ("roles", Schema.array(Schema.string), true), ("version", Schema.string, true),
         ("public_url", Schema.string, false),
+    ])
+    static let time = Schema.object([("time_us", Schema.integer), ("node", Schema.string)])
+    static let uploadURL = Schema.object([
+        ("url", Schema.string), ("method", Schema.choice(["PUT"])), ("headers", ["type": "object", "additionalProperties": ["type": "string"]]), ("expires_at", Schema.time),
+        ("max_bytes", Schema.integer), ("recording_id", Schema.string),
+    ])
+    static let chunk = Schema.object([("sequence", Schema.integer), ("bytes", Schema.integer), ("sha256", Schema.string), ("upload_complete", Schema.boolean)])
+    static let upload = Schema.object([
+        ("upload", Schema.string, true), ("kind", Schema.choice(["camera", "screen", "audio"]), true), ("first_sequence", Schema.integer, true), ("last_sequence", Schema.integer, false),
+        ("complete", Schema.boolean, true), ("chunks", Schema.array(Schema.object([("sequence", Schema.integer), ("bytes", Schema.integer), ("sha256", Schema.string)])), true),
+        ("missing", Schema.array(Schema.array(Schema.integer)), true),
+    ])
+    static let uploads = Schema.object([
+        ("recording_id", Schema.string, true), ("participant_id", Schema.string, true), ("uploads", Schema.array(upload), true),
+        ("next_sequence", ["type": "object", "additionalProperties": ["type": "integer"]], true), ("accepted_until", Schema.time, false),
     ])
     static let done = Schema.object([("ok", Schema.boolean)])
 }

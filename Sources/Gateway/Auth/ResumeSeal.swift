@@ -3,8 +3,7 @@ package import Conference
 internal import Contracts
 package import Primitives
 
-/// Seals and opens them: `base64url(JSON) "." base64url(HMAC-SHA256)`, under keys derived (HKDF, RFC 5869) from the API keys all nodes
-/// share, so that a resume token is never an access token's signature and the other way round. A value: the time is an argument.
+/// Seals and opens them (Seal.swift). A value: the time is an argument.
 ///
 /// Renewed with every heartbeat; a token says which attachment of which participant it continues and expires soon.
 package struct ResumeSeal: Sendable {
@@ -13,25 +12,15 @@ package struct ResumeSeal: Sendable {
         package static let lifetime = Duration.seconds(120)
         package static let tokenBytes = 4096
     }
-    private static let label = Array("troupe resume token v1".utf8)
-    /// The newest first: it seals, all of them open.
-    private let secrets: [[UInt8]]
+    private let seal: Seal
 
-    package init(keys: APIKeyring) { secrets = keys.keys.map { Digests.hkdfSHA256(secret: $0.secret, info: Self.label) } }
+    package init(keys: APIKeyring) { seal = Seal(keys: keys, purpose: "troupe resume token v1") }
 
-    package func seal(_ session: SessionFacts, now: WallTime) -> String {
-        let payload = Base64URL.encode(Self.json(session, expires: now + Limits.lifetime).bytes)
-        return payload + "." + Base64URL.encode(Digests.hmacSHA256(key: secrets[0], Array(payload.utf8)))
-    }
+    package func seal(_ session: SessionFacts, now: WallTime) -> String { seal.seal(Self.json(session, expires: now + Limits.lifetime)) }
 
     /// - Returns: nil for what was not sealed with these keys, has expired, or is of a release that says more than this one knows.
     package func open(_ token: String, now: WallTime) -> SessionFacts? {
-        let parts = token.split(separator: ".", omittingEmptySubsequences: false)
-        guard parts.count == 2, token.utf8.count <= Limits.tokenBytes, let given = Base64URL.decode(String(parts[1])) else { return nil }
-        let payload = Array(parts[0].utf8)
-        guard secrets.contains(where: { Digests.areEqual(Digests.hmacSHA256(key: $0, payload), given) }), let bytes = Base64URL.decode(String(parts[0])),
-            let json = try? JSONParser.parse(bytes), let expires = json["x"]?.integer, now.seconds < expires
-        else { return nil }
+        guard let json = seal.open(token, within: Limits.tokenBytes), let expires = json["x"]?.integer, now.seconds < expires else { return nil }
         return Self.session(json)
     }
 

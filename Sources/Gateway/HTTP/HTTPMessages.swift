@@ -102,6 +102,7 @@ package struct HTTPResponse: Sendable {
         case 410: "Gone"
         case 411: "Length Required"
         case 413: "Content Too Large"
+        case 415: "Unsupported Media Type"
         case 416: "Range Not Satisfiable"
         case 422: "Unprocessable Content"
         case 429: "Too Many Requests"

@@ -42,6 +42,8 @@ package struct Route: Sendable {
         package let isRequired: Bool
         package init(_ name: String, _ description: String, required: Bool = false) { self.name = name; self.description = description; isRequired = required }
     }
+    /// Judges the head of a request that may have a large body, before the body is read. - Returns: bytes it may have.
+    package typealias Intake = @Sendable (HTTPRequest, WallTime) throws(Failure) -> Int64
     package typealias Handler = @Sendable (RouteCall) async throws -> HTTPResponse
 
     package let method: HTTPMethod
@@ -58,15 +60,18 @@ package struct Route: Sendable {
     package let isRepeatable: Bool
     /// Counts against the address's request rate.
     package let isRated: Bool
+    /// nil: a body has at most `GatewayLimits.bodyBytes`, whatever it is.
+    package let intake: Intake?
     package let handler: Handler
 
     package init(
         _ method: HTTPMethod, _ template: String, tag: String, _ summary: String, access: Access = .visitor, query: [Query] = [], fields: [any BodyField] = [],
-        answers: [Answer], failures: [Int] = [], repeatable: Bool = false, rated: Bool = true, handler: @escaping Handler
+        answers: [Answer], failures: [Int] = [], repeatable: Bool = false, rated: Bool = true, intake: Intake? = nil,
+        handler: @escaping Handler
     ) {
         self.method = method; self.template = PathTemplate(template); self.summary = summary; self.tag = tag; self.access = access
         self.query = query; self.fields = fields; self.answers = answers; self.failures = failures
-        isRepeatable = repeatable; isRated = rated; self.handler = handler
+        isRepeatable = repeatable; isRated = rated; self.intake = intake; self.handler = handler
     }
 }
 

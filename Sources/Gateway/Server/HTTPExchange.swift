@@ -22,6 +22,9 @@ final class HTTPExchange: @unchecked Sendable {
     private let startedAt: Instant
     private var announcedBytes: Int64 = 0
     private var receivedBytes: Int64 = 0
+    private var bodyLimit: Int64 = 0
+    /// Taken of the server's room for large bodies.
+    private var largeBytes: Int64 = 0
     /// Set while a body is read only to be thrown away.
     private var refusal: Failure?
     private var mustClose = false
@@ -55,24 +58,34 @@ final class HTTPExchange: @unchecked Sendable {
         case .unannounced:
             mustClose = true
             handle()
-        case .announced(let count) where count <= Int64(server.limits.bodyBytes):
-            request.body.reserveCapacity(Int(count))
-            arm(server.limits.bodyTime)
         case .announced(let count):
-            let failure = Failure(413, "too_large", "a body may have at most \(server.limits.bodyBytes) bytes")
-            if count <= Limits.discardBytes {
-                refusal = failure
+            do throws(Failure) { try expect(count) } catch {
+                guard count <= Limits.discardBytes else { return refuse(error) }
+                refusal = error
                 arm(server.limits.bodyTime)
-            } else { refuse(failure) }
+            }
         case .chunked: refuse(Failure(411, "length_required", "send the body with `Content-Length`, not chunked"))
         case .malformed: refuse(Failure(400, "malformed", "`Content-Length` must be one number"))
         }
     }
+    /// A body of `count` bytes begins.
+    private func expect(_ count: Int64) throws(Failure) {
+        let limit = try server.delegate.bodyLimit(of: request)
+        guard count <= limit.bytes else { throw Self.tooLarge(limit.bytes) }
+        if limit.isLarge {
+            guard server.takeLarge(count) else { throw Failure(503, "uploads_busy", "too many chunks are under way at this node; send it again in a moment") }
+            largeBytes = count
+        }
+        bodyLimit = limit.bytes
+        request.body.reserveCapacity(Int(count))
+        arm(limit.time)
+    }
+    private static func tooLarge(_ bytes: Int64) -> Failure { Failure(413, "too_large", "a body may have at most \(bytes) bytes") }
     func receive(_ bytes: UnsafeRawBufferPointer) {
         receivedBytes += Int64(bytes.count)
         guard phase == .receiving, refusal == nil else { return }
-        guard request.body.count + bytes.count <= server.limits.bodyBytes else {
-            refusal = Failure(413, "too_large", "a body may have at most \(server.limits.bodyBytes) bytes")
+        guard Int64(request.body.count + bytes.count) <= bodyLimit else {
+            refusal = Self.tooLarge(bodyLimit)
             request.body = []
             return
         }
@@ -106,8 +119,15 @@ final class HTTPExchange: @unchecked Sendable {
         holdConnection()
         task = server.loop.spawn { [self] in
             let response = await server.delegate.respond(to: request)
+            forgetBody()
             send(response)
         }
+    }
+    /// Nobody needs it any more.
+    private func forgetBody() {
+        request.body = []
+        server.giveBackLarge(largeBytes)
+        largeBytes = 0
     }
     /// Answers without a handler; `closing` where the rest of the connection cannot be understood.
     private func refuse(_ failure: Failure, closing: Bool = true) {
@@ -252,6 +272,8 @@ final class HTTPExchange: @unchecked Sendable {
 
     /// The connection is gone, or the answer is out: nothing of the library is touched any more.
     func end() {
+        // A handler that still runs has the body: it gives the room back itself.
+        if phase == .receiving || task == nil { forgetBody() }
         phase = .over
         wsi = nil
         disarm()

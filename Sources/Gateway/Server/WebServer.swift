@@ -7,11 +7,22 @@ internal import Primitives
 /// Who answers what arrives. Called on the loop.
 protocol WebServerDelegate: AnyObject, Sendable {
     func respond(to request: HTTPRequest) async -> HTTPResponse
+    /// Asked once the head is here. What it throws is the answer.
+    func bodyLimit(of request: HTTPRequest) throws(Failure) -> BodyLimit
     func refusal(_ failure: Failure, to request: HTTPRequest) -> HTTPResponse
     /// nil: the upgrade may go on.
     func judgeUpgrade(_ request: HTTPRequest) -> Failure?
     func opened(_ connection: WebSocketConnection, _ request: HTTPRequest)
     func finished(_ request: HTTPRequest, status: Int, sentBytes: Int64, duration: Duration)
+}
+
+/// What a request's body may be.
+struct BodyLimit: Sendable, Equatable {
+    var bytes: Int64
+    /// To send it.
+    var time: Duration
+    /// Counts against `GatewayLimits.largeBodies`: it stays in memory from its first byte to its answer.
+    var isLarge: Bool
 }
 
 /// Confined to its loop. The library calls back with a connection handle (`wsi`); what we know of it stands in dictionaries
@@ -29,6 +40,7 @@ final class WebServer: @unchecked Sendable {
         var webSocketMessagesOut = 0
         var upgradesRefused = 0
         var unreadableRequests = 0
+        var largeBodiesRefused = 0
     }
     let loop: UVLoop
     let limits: GatewayLimits
@@ -36,6 +48,8 @@ final class WebServer: @unchecked Sendable {
     unowned let delegate: any WebServerDelegate
     var counters = Counters()
     private(set) var isStopping = false
+    /// Bytes of large bodies under way.
+    private(set) var largeBytes: Int64 = 0
     private(set) var port: UInt16 = 0
     private var exchanges: [OpaquePointer: HTTPExchange] = [:]
     private var sockets: [OpaquePointer: WebSocketConnection] = [:]
@@ -99,6 +113,16 @@ final class WebServer: @unchecked Sendable {
 
     // MARK: For exchanges and connections
 
+    /// Room for a large body, as long as it was announced; false where too many are under way.
+    func takeLarge(_ bytes: Int64) -> Bool {
+        guard largeBytes + bytes <= limits.largeBodies else {
+            counters.largeBodiesRefused += 1
+            return false
+        }
+        largeBytes += bytes
+        return true
+    }
+    func giveBackLarge(_ bytes: Int64) { largeBytes -= bytes }
     /// Cuts a connection at the library's next turn, without waiting for what it still has to send.
     func kill(_ wsi: OpaquePointer) {
         guard let context = context.pointee else { return }

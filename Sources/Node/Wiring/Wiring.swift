@@ -77,13 +77,14 @@ package enum Wiring {
         metrics.archive = archive
         runner?.start()
         metrics.runner = runner
+        let uploads = UploadDesk(context: context, objects: environment.objects)
         let gateway = try Gateway(
             configuration: try GatewayConfiguration(environment), loop: environment.control, service: LocalConference(context: context, tokens: environment.store),
-            composition: desk, operations: operations,
+            composition: desk, uploads: uploads, operations: operations,
             store: environment.store, random: environment.random, hooks: metrics.hooks)
         metrics.gateway = gateway
         try await gateway.start()
-        return RunningNode(context: context, operations: operations, sampler: sampler, watchdog: watchdog, media: media, recorder: recorder, runner: runner, archive: archive, disk: disk, gateway: gateway)
+        return RunningNode(context: context, operations: operations, sampler: sampler, watchdog: watchdog, media: media, recorder: recorder, runner: runner, archive: archive, uploads: uploads, disk: disk, gateway: gateway)
     }
 
     /// Those the topology sets aside for it; else all of the machine's, which live media takes from whenever it wants.
@@ -164,11 +165,12 @@ private final class RunningNode: NodeService {
     private let recorder: Recorder?
     private let runner: JobRunner?
     private let archive: RecordingArchive?
+    private let uploads: UploadDesk
     private let disk: DiskThread
     private let gateway: Gateway
 
-    init(context: ConferenceContext, operations: ClusterOperations, sampler: NodeSampler, watchdog: MediaWatchdog, media: [MediaLoop], recorder: Recorder?, runner: JobRunner?, archive: RecordingArchive?, disk: DiskThread, gateway: Gateway) {
-        self.context = context; self.operations = operations; self.sampler = sampler; self.watchdog = watchdog; self.media = media; self.recorder = recorder; self.runner = runner; self.archive = archive; self.disk = disk; self.gateway = gateway
+    init(context: ConferenceContext, operations: ClusterOperations, sampler: NodeSampler, watchdog: MediaWatchdog, media: [MediaLoop], recorder: Recorder?, runner: JobRunner?, archive: RecordingArchive?, uploads: UploadDesk, disk: DiskThread, gateway: Gateway) {
+        self.context = context; self.operations = operations; self.sampler = sampler; self.watchdog = watchdog; self.media = media; self.recorder = recorder; self.runner = runner; self.archive = archive; self.uploads = uploads; self.disk = disk; self.gateway = gateway
     }
     func drain(within deadline: Duration) async {
         let report = await operations.draining.run(within: deadline)
@@ -197,6 +199,7 @@ private final class RunningNode: NodeService {
         }
         recorder?.stop()
         archive?.stop()
+        uploads.stop()
         disk.stop()
         await context.system.shutdown()
     }

@@ -85,6 +85,7 @@ final class TestGateway {
     let conference: TestConference
     let operations = TestOperations()
     let composition = TestComposition()
+    let uploads = TestUploads()
     let store: TestRoomStore
     let log = LogSink()
     let port: UInt16
@@ -106,7 +107,7 @@ final class TestGateway {
         let sink = log
         let metrics = MetricsBox()
         let gateway = try Gateway(
-            configuration: configuration, loop: loop, service: conference, composition: composition, operations: operations, store: store, random: SeededRandom(seed: 7),
+            configuration: configuration, loop: loop, service: conference, composition: composition, uploads: uploads, operations: operations, store: store, random: SeededRandom(seed: 7),
             hooks: GatewayHooks(ready: { ready }, metrics: { metrics.text() }, log: { line in sink.lines.withLock { $0.append(line) } }))
         self.gateway = gateway
         metrics.gateway.withLock { $0 = gateway }

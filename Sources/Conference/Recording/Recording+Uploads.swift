@@ -1,0 +1,53 @@
+// Tracks that browsers recorded themselves arrive when they can: what came after the finish is finished with again.
+// Decision: docs/decisions/0037-browser-recorded-tracks.md
+import Capture
+import Cluster
+import Contracts
+import Distributed
+import EventLoop
+import Primitives
+
+extension Recording {
+    /// An upload is whole. Answers at once; said again it costs another finish, so its sender keeps a mark.
+    package distributed func uploadsChanged() throws {
+        guard let record else { throw ServiceError(.notFound, code: "unknown_recording", message: "no recording has this id") }
+        switch record.status.state {
+        // The finish is yet to come, and will find it.
+        case .starting, .recording, .stopping: return
+        case .processing: newUploads = context.loop.now
+        case .ready, .failed:
+            newUploads = context.loop.now
+            begin(on: context.loop) { recording in
+                await recording.finishAgain()
+                await recording.actorSystem.deactivate(kind: Recording.kind, key: recording.recordingID.rawValue)
+            }
+        }
+    }
+
+    /// Until nothing new has come for `Limits.uploadsSettle`: those who were in a room end their uploads within seconds of each other.
+    func finishAgain() async {
+        guard !isFinishingAgain else { return }
+        isFinishingAgain = true
+        defer { isFinishingAgain = false }
+        while newUploads != nil {
+            let begun = context.loop.now
+            while let last = newUploads, context.loop.now - last < Limits.uploadsSettle, context.loop.now - begun < Limits.uploadsWait {
+                try? await context.loop.sleep(for: Limits.uploadsSettle)
+            }
+            newUploads = nil
+            guard record != nil, !isErasing else { return }
+            isMakingFiles = true
+            let result = await finalise(isAgain: true)
+            isMakingFiles = false
+            guard let record else { return }
+            switch result {
+            case .success(let finished):
+                adopt(finished)
+                await change(.ready, reason: record.status.reason)
+                if let record = self.record, let onReady = recorder.onReady { context.loop.spawn { await onReady(record) } }
+            case .failure(let failure):
+                context.log(.warning, "finish_again", ["recording": recordingID.rawValue, "error": failure.message])
+            }
+        }
+    }
+}
