@@ -10,10 +10,10 @@ import Primitives
 extension Recording {
     /// An upload is whole. Answers at once; said again it costs another finish, so its sender keeps a mark.
     package distributed func uploadsChanged() throws {
-        guard let record else { throw ServiceError(.notFound, code: "unknown_recording", message: "no recording has this id") }
+        guard let record, record.status.state != .deleted else { throw ServiceError(.notFound, code: "unknown_recording", message: "no recording has this id") }
         switch record.status.state {
         // The finish is yet to come, and will find it.
-        case .starting, .recording, .stopping: return
+        case .starting, .recording, .stopping, .deleted: return
         case .processing: newUploads = context.loop.now
         case .ready, .failed:
             newUploads = context.loop.now
