@@ -87,7 +87,7 @@ let package = Package(
         // A process the store's tests kill in the middle of its writing.
         .executableTarget(name: "StoreWriter", dependencies: ["Store", "Contracts", "Primitives"], path: "Tests/StoreWriter", swiftSettings: swift),
         tests("ObjectStorage", ["ObjectStorage", "Primitives"], exclude: ["Servers"]),
-        tests("Conference", ["Conference", "Contracts", "Cluster", "Store", "ObjectStorage", "Capture", "RTP", "Primitives"]),
+        tests("Conference", ["Conference", "Contracts", "Cluster", "Store", "ObjectStorage", "Capture", "EventLoop", "RTP", "Primitives"]),
         tests("Gateway", ["Gateway", "Conference", "Composition", "Contracts", "EventLoop", "Primitives", "COpenSSL"]),
         tests("Rendering", ["Rendering", "MediaWorker", "Composition", "Capture", "RTP", "Primitives"]),
         tests("Configuration", ["Configuration", "Primitives"]),

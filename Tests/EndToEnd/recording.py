@@ -37,6 +37,8 @@ def check_files(cluster, room, recording, seconds, people):
             assert found["codec"] == {"video": "vp8", "audio": "opus"}[track["kind"]], found
             errors = _media.decode_errors(path)
             assert not errors, f"{path}: {errors[:600]}"
+        integrity = track["integrity"]
+        assert integrity["score"] >= 80 and set(integrity["repaired"]) == {"retransmission", "standby", "device_seconds"} and "drift_ppm" in integrity, integrity
         covered = track["files"][-1]["start"] + track["files"][-1]["duration"]
         assert abs(covered - seconds) <= 0.5, f"{track['kind']} of {track['peer_id']} ends at {covered:.2f} s of {seconds:.2f}"
         starts.setdefault(track["peer_id"], {})[track["kind"]] = track["start"]
