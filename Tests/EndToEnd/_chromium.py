@@ -17,6 +17,9 @@ window.watched = [];
 window.RTCPeerConnection = class extends RTCPeerConnection { constructor(...a) { super(...a); window.watched.push(this); } };
 """
 
+# Whether the page's browser records as well while the room is recorded.
+OWN_RECORDING = """try { localStorage.setItem("troupe.own-recording", "%s"); } catch { /* a page without an origin */ }"""
+
 STATS = """async () => {
   const out = { video: [], audio: [], pair: null, sent: [] };
   for (const pc of window.watched.filter((pc) => pc.connectionState !== "closed")) {
@@ -48,10 +51,11 @@ def chromium(*extra):
 class Person:
     """One browser context in the studio: nothing is shared with another person but the network."""
 
-    def __init__(self, browser, name, viewport=None):
+    def __init__(self, browser, name, viewport=None, own_recording=False):
         self.name = name
         self.context = browser.new_context(ignore_https_errors=True, permissions=["camera", "microphone"], viewport=viewport or {"width": 1280, "height": 720})
         self.context.add_init_script(WATCH)
+        self.context.add_init_script(OWN_RECORDING % ("on" if own_recording else "off"))
         self.page = self.context.new_page()
         self.console = []
         self.page.on("console", lambda message: self.console.append(message.text))

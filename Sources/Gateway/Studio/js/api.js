@@ -30,6 +30,7 @@ const ofRecording = (id, what = "") => `/recordings/${encodeURIComponent(id)}${w
 
 export const api = {
   node: () => call("GET", "/api/v1/node"),
+  time: () => call("GET", "/api/v1/time"),
   create: (title, hostName) => call("POST", "/api/v1/sessions/create", { body: { title, host_name: hostName, mode: "sfu" } }),
   session: (id) => call("GET", `/api/v1/sessions/${encodeURIComponent(id)}`),
   join: (id, displayName, guestToken) => call("POST", `/api/v1/sessions/${encodeURIComponent(id)}/join`, { body: { display_name: displayName, guest_token: guestToken } }),

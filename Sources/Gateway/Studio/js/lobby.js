@@ -2,6 +2,7 @@
 import { api, memory } from "./api.js";
 import { byId, showNode } from "./ui.js";
 import { Devices, Preview } from "./devices.js";
+import { goOn } from "./uploads.js";
 
 const preview = new Preview(new Devices());
 
@@ -49,4 +50,5 @@ byId("join").addEventListener("submit", async (event) => {
 });
 
 showNode(api);
+goOn(document.querySelector("header.site"));
 preview.start();

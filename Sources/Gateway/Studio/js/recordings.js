@@ -1,6 +1,7 @@
 // The recordings of rooms this browser took part in: one player a person, all on one time line.
 import { api, memory } from "./api.js";
 import { integrity } from "./integrity.js";
+import { goOn } from "./uploads.js";
 import { byId, element, icon, initials, colourOf, clock, showNode, toast } from "./ui.js";
 
 const STATES = { starting: "Starting", recording: "Recording now", stopping: "Finishing", processing: "Finishing", ready: "Ready", failed: "Failed" };
@@ -152,4 +153,5 @@ async function load() {
 }
 
 showNode(api);
+goOn(document.querySelector("header.site"));
 load();

@@ -6,6 +6,8 @@ import { Connection } from "./connection.js";
 import { Peer, flows } from "./peer.js";
 import { Grid } from "./grid.js";
 import { Chat } from "./chat.js";
+import { OwnRecording } from "./own-recording.js";
+import { Uploads, isSupported, showProgress } from "./uploads.js";
 import { copyText, copyInvitation, invitation, forgetInvitation } from "./invitation.js";
 
 /** After a move's new connection stands: as long as it may take to show everything. */
@@ -13,8 +15,9 @@ const MOVE_MS = 3000;
 const roomId = decodeURIComponent(location.pathname.split("/")[2] ?? "");
 
 class Session {
-  constructor(credential, devices) {
+  constructor(credential, devices, uploads) {
     this.credential = credential;
+    this.own = uploads && new OwnRecording(uploads, credential, roomId);
     this.devices = devices;
     this.grid = new Grid(byId("grid"));
     this.chat = new Chat((text) => this.signalling.request({ type: "chat", text }));
@@ -214,6 +217,7 @@ class Session {
     else if (this.recordingSince) this.excluded.clear();
     this.grid.setLeftOut(new Set(leftOut), this.excluded);
     const without = leftOut.length ? ` · ${leftOut.length} not recorded` : "";
+    this.own?.follow(status);
     if (running) {
       this.recordingSince ??= Date.now();
       const show = () => { byId("rec-text").textContent = `Recording ${clock((Date.now() - this.recordingSince) / 1000)}${without}`; };
@@ -222,7 +226,9 @@ class Session {
     } else {
       this.recordingSince = undefined;
       byId("rec-text").textContent = "Finishing recording";
-      if (status?.state === "ready") toast("The recording is ready. See Recordings.");
+      // It may become ready again, with what browsers recorded.
+      if (status?.state === "ready" && this.readyRecording !== status.recording_id) toast("The recording is ready. See Recordings.");
+      if (status?.state === "ready") this.readyRecording = status.recording_id;
       if (status?.state === "failed") toast(`Recording failed: ${status.reason ?? "unknown reason"}`, "error");
     }
   }
@@ -257,6 +263,19 @@ class Session {
     toggle(byId("record"), { on: ["stop", "Stop recording"], off: ["record", "Record"] }, false);
     toggle(byId("leave"), { on: ["leave", "Leave"], off: ["leave", "Leave"] }, false);
     byId("leave").removeAttribute("aria-pressed");
+    if (this.own) this.bindOwn();
+  }
+
+  /** Whether this device records as well: the person's choice, kept for the next time. */
+  bindOwn() {
+    const show = () => {
+      byId("own").setAttribute("aria-pressed", String(this.own.isAllowed));
+      byId("own-dot").className = `dot ${this.own.isAllowed ? "ok" : ""}`;
+    };
+    byId("own").hidden = false;
+    byId("own").addEventListener("click", () => this.own.allow(!this.own.isAllowed));
+    this.own.addEventListener("change", show);
+    show();
   }
 
   async flip(kind, source) {
@@ -330,6 +349,7 @@ class Session {
     toggle(byId("camera"), cameraIcons, this.devices.wanted.video && !!this.devices.track("video"));
     toggle(byId("share"), { on: ["share", "Stop sharing"], off: ["share", "Share your screen"] }, !!this.screen);
     byId("share").hidden = !navigator.mediaDevices?.getDisplayMedia;
+    this.own?.use(this.devices, this.screen);
     if (!this.me) return;
     const tile = this.grid.tile(this.me, { me: true });
     if (tile.video.srcObject?.getVideoTracks()[0] !== this.devices.track("video")) this.grid.setVideo(tile, this.devices.track("video"));
@@ -350,6 +370,7 @@ class Session {
     this.signalling.closed = true;
     for (const peer of [this.peer, ...this.oldPeers.values()]) peer?.close();
     clearTimeout(this.settling);
+    this.own?.close();
     this.devices.close();
     this.screen?.stop();
     const [title, text] = {
@@ -371,13 +392,24 @@ class Session {
 
 byId("copy").addEventListener("click", () => copyText(location.origin + location.pathname, "Link copied."));
 
+/** What earlier pages recorded is sent on from here as well. @returns null where this browser cannot record by itself */
+function openUploads() {
+  if (!isSupported()) return null;
+  const uploads = new Uploads();
+  showProgress(uploads, byId("uploads"));
+  uploads.addEventListener("failed", ({ detail }) => toast(`Your own recording: ${detail.message}`, "error"));
+  uploads.resume();
+  return uploads;
+}
+
 async function main() {
   const devices = new Devices();
+  const uploads = openUploads();
   const known = memory.credential(roomId);
   if (known) {
     devices.wanted = { audio: known.audio ?? true, video: known.video ?? true };
     await devices.open();
-    return new Session(known, devices).start();
+    return new Session(known, devices, uploads).start();
   }
   const preview = new Preview(devices, { mic: "pre-mic", camera: "pre-camera" });
   byId("name").value = memory.name.get();
@@ -396,7 +428,7 @@ async function main() {
       const credential = { participantId: joined.participant_id, token: joined.token, name, title, role: "guest", ...devices.wanted };
       memory.keepCredential(roomId, credential);
       preview.stop();
-      new Session(credential, devices).start();
+      new Session(credential, devices, uploads).start();
     } catch (error) {
       fail(error);
       byId("join-button").disabled = false;
