@@ -13,7 +13,7 @@ package struct FuzzTarget: Sendable {
         self.name = name; self.longest = longest; self.seeds = seeds; self.run = run
     }
 
-    package static let all: [FuzzTarget] = [.stun, .rtp, .rtcp, .sdp, .frame, .cbor, .journal, .signalling, .token, .composition, .objects]
+    package static let all: [FuzzTarget] = [.stun, .rtp, .rtcp, .sdp, .frame, .cbor, .journal, .signalling, .token, .composition, .objects, .webm]
     package static func named(_ name: String) -> FuzzTarget? { all.first { $0.name == name } }
 
     /// What the parser promised and did not keep: ends the process, so that the fuzzer keeps the input.

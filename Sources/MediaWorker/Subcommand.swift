@@ -22,7 +22,7 @@ extension Subcommand {
     func check(_ common: CommonArguments) throws(ArgumentError) {}
 }
 
-var subcommands: [any Subcommand.Type] { [FinaliseCommand.self, PreviewCommand.self, ThumbnailCommand.self, ExportCommand.self] }
+var subcommands: [any Subcommand.Type] { [FinaliseCommand.self, PreviewCommand.self, ThumbnailCommand.self, ExportCommand.self, DeviceCommand.self] }
 
 /// What all commands take.
 struct CommonArguments {

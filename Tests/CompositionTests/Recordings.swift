@@ -9,6 +9,8 @@ struct Recordings {
     var events: [Timeline.Entry] = []
     var participants: [Manifest.Participant] = []
     var duration = 60.0
+    /// What browsers recorded; nil where nothing was uploaded.
+    var devices: [Manifest.DeviceTrack]?
 
     mutating func participant(_ id: ParticipantID, name: String, joined: Double? = 0, left: Double? = nil) {
         participants.append(.init(peerID: id, name: name, role: nil, joinedAt: joined, leftAt: left))
@@ -43,9 +45,16 @@ struct Recordings {
             recordingID: "rec", roomID: "room", title: "A meeting", timeZero: "2023-11-14T22:13:20.000Z", timeZeroMicroseconds: 1_700_000_000_000_000, startedAt: "", stoppedAt: nil,
             duration: duration, size: 1, complete: true, participants: participants, tracks: tracks, warnings: [])
     }
+    /// With what devices fill.
+    var edited: Manifest {
+        var manifest = manifest
+        manifest.deviceTracks = devices
+        EditList.apply(to: &manifest, timeline)
+        return manifest
+    }
     var timeline: Timeline { Timeline(recording: "rec", zero: WallTime(microseconds: 1_700_000_000_000_000), duration: Int64(min(duration, 1e9) * 1000), events: events) }
 
-    func plan(_ state: CompositionState = CompositionState()) throws(CompositionError) -> RenderPlan { try RenderPlanner.plan(state, manifest, timeline) }
+    func plan(_ state: CompositionState = CompositionState()) throws(CompositionError) -> RenderPlan { try RenderPlanner.plan(state, edited, timeline) }
 
     /// Camera and microphone of each, all the time.
     static func meeting(_ peers: [ParticipantID], seconds: Double = 60) -> Recordings {

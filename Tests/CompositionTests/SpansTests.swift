@@ -18,6 +18,7 @@ import Testing
         let left = Spans(a).subtracting(Spans(b))
         #expect(set(left.ranges) == set(a).subtracting(set(b)) && left.total == Int64(set(left.ranges).count))
         #expect(set(Spans(a).clipped(to: bounds).ranges) == set(a).intersection(Array(bounds)))
+        #expect((0..<120 as Range<Int64>).allSatisfy { left.contains($0) == set(left.ranges).contains($0) })
         #expect(zip(left.ranges, left.ranges.dropFirst()).allSatisfy { $0.upperBound < $1.lowerBound })
     }
 }

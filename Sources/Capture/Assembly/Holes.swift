@@ -22,6 +22,10 @@ package enum HoleCause: String, Codable, Sendable, CaseIterable {
     case muted
     /// Nothing is missing; the publisher was left out of the recording.
     case leftOut = "left_out"
+    /// The participant's connection ended without its wish; nothing was sent until it came back.
+    case connectionLost = "connection_lost"
+    /// A browser's chunks did not arrive.
+    case missingChunk = "missing_chunk"
 
     init(_ cause: JournalLossCause) {
         self = switch cause {

@@ -56,6 +56,10 @@ package struct Manifest: Codable, Equatable, Sendable {
         package var to: Double
         package var cause: HoleCause
         package var packets: UInt64
+        /// A browser-recorded track stands in for all of it: `edits` says where.
+        package var isRepaired: Bool?
+        package init(from: Double, to: Double, cause: HoleCause, packets: UInt64) { self.from = from; self.to = to; self.cause = cause; self.packets = packets }
+        enum CodingKeys: String, CodingKey { case from, to, cause, packets, isRepaired = "repaired_by_device" }
     }
     /// Whether all that was sent is in the files, and the numbers behind the answer.
     package struct Integrity: Codable, Equatable, Sendable {
@@ -101,7 +105,9 @@ package struct Manifest: Codable, Equatable, Sendable {
         package var standby: Int
         /// Seconds of holes for which the browser's own recording has a part.
         package var deviceSeconds: Double
-        enum CodingKeys: String, CodingKey { case retransmission, standby, deviceSeconds = "device_seconds" }
+        /// Holes that it fills as a whole; nil where nothing was uploaded.
+        package var deviceHoles: Int?
+        enum CodingKeys: String, CodingKey { case retransmission, standby, deviceSeconds = "device_seconds", deviceHoles = "device_holes" }
         package init(retransmission: Int = 0, standby: Int = 0, deviceSeconds: Double = 0) {
             self.retransmission = retransmission; self.standby = standby; self.deviceSeconds = deviceSeconds
         }
@@ -143,13 +149,16 @@ package struct Manifest: Codable, Equatable, Sendable {
     package var complete: Bool
     package var participants: [Participant]
     package var tracks: [Track]
+    /// What browsers recorded by themselves, and which second comes from where; nil where nothing was uploaded.
+    package var deviceTracks: [DeviceTrack]?
+    package var edits: [Edit]?
     /// What an operator should know: facts missing, lines unreadable, journals skipped.
     package var warnings: [String]
 
     enum CodingKeys: String, CodingKey {
         case version, title, duration, size, complete, participants, tracks, warnings
         case recordingID = "recording_id", roomID = "room_id", timeZero = "time_zero", timeZeroMicroseconds = "time_zero_us"
-        case startedAt = "started_at", stoppedAt = "stopped_at"
+        case startedAt = "started_at", stoppedAt = "stopped_at", edits, deviceTracks = "device_tracks"
     }
 }
 

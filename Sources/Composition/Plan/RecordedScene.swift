@@ -35,6 +35,7 @@ struct RecordedScene {
         let notes = Dictionary(grouping: timeline?.events ?? [], by: \.trackID)
         let comings = Dictionary(grouping: (timeline?.events ?? []).filter { $0.type == "participant_joined" || $0.type == "participant_left" }, by: \.peerID)
         let byPeer = Dictionary(grouping: manifest.tracks, by: \.peerID)
+        let repairs = Dictionary(grouping: manifest.repairs.map(\.piece), by: \.trackID)
         // Who never sent anything takes no room in the picture.
         for participant in Self.inOrder(manifest) {
             let own = byPeer[participant.peerID, default: []].filter { $0.files.contains(where: Self.isBelow) }
@@ -42,9 +43,12 @@ struct RecordedScene {
             let index = people.count
             var media = Spans(), speaking: [Range<Int64>] = []
             for track in own {
-                let recorded = Self.recorded(track, person: index, notes[track.trackID, default: []], whole)
+                let repairs = repairs[track.trackID, default: []]
+                let filled = Spans(repairs.map { Self.range($0.from, $0.to, whole.upperBound) })
+                let recorded = Self.recorded(track, person: index, notes[track.trackID, default: []], whole, without: filled)
                 tracks.append(recorded)
-                media = Spans(media.ranges + recorded.source.pieces.map(\.range).map { $0.clamped(to: whole) })
+                tracks += Self.devices(manifest, track, repairs, person: index, whole)
+                media = Spans(media.ranges + recorded.source.pieces.map(\.range).map { $0.clamped(to: whole) } + filled.ranges)
                 speaking += notes[track.trackID, default: []].filter { $0.type == "speaking" }.compactMap { Self.range($0.t, $0.until) }
             }
             let present = Spans(Self.presence(comings[participant.peerID, default: []], participant, duration).ranges + media.ranges)
@@ -52,7 +56,7 @@ struct RecordedScene {
                 id: participant.peerID, name: Self.shown(participant), present: present.clipped(to: whole), speaking: Spans(speaking).clipped(to: whole)))
         }
         for track in manifest.tracks {
-            missing += track.holes.filter { !$0.cause.isQuiet }.map { WorkerVerdict.Missing(peerID: track.peerID, trackID: track.trackID, from: $0.from, to: $0.to, cause: $0.cause.rawValue) }
+            missing += track.holes.filter { !$0.cause.isQuiet && $0.isRepaired != true }.map { WorkerVerdict.Missing(peerID: track.peerID, trackID: track.trackID, from: $0.from, to: $0.to, cause: $0.cause.rawValue) }
             if !track.files.contains(where: Self.isBelow) { missing.append(WorkerVerdict.Missing(peerID: track.peerID, trackID: track.trackID, cause: "no_file")) }
         }
     }
@@ -85,9 +89,10 @@ struct RecordedScene {
         return Spans(ranges)
     }
 
-    private static func recorded(_ track: Manifest.Track, person: Int, _ notes: [Timeline.Entry], _ whole: Range<Int64>) -> Recorded {
+    /// - Parameter filled: when a device's track stands in for this one.
+    private static func recorded(_ track: Manifest.Track, person: Int, _ notes: [Timeline.Entry], _ whole: Range<Int64>, without filled: Spans) -> Recorded {
         let pieces = track.files.filter(isBelow).sorted { $0.start < $1.start }.map { file in
-            RenderPlan.Piece(path: file.path, range: range(file.start, file.start + file.duration, whole.upperBound), shift: 0)
+            RenderPlan.Piece(path: file.path, range: range(file.start, file.start + file.duration, whole.upperBound))
         }.filter { !$0.range.isEmpty }
         let isScreen = track.source.hasPrefix("screen")
         var live = Spans(pieces.map(\.range))
@@ -100,11 +105,20 @@ struct RecordedScene {
             note.rotation.flatMap { [0, 90, 180, 270].contains($0) ? Turn(time: max(0, milliseconds(note.t)), degrees: $0) : nil }
         }
         let source = RenderPlan.Source(track: track.trackID, person: person, kind: track.kind, isScreen: isScreen, isDenoised: false, pieces: pieces)
-        return Recorded(source: source, live: live.clipped(to: whole), turns: turns)
+        return Recorded(source: source, live: live.subtracting(filled).clipped(to: whole), turns: turns)
+    }
+    /// What stands in for a track, each file a track of its own: where one gives way to the other, the mixer fades.
+    private static func devices(_ manifest: Manifest, _ track: Manifest.Track, _ pieces: [Manifest.Edit.Piece], person: Int, _ whole: Range<Int64>) -> [Recorded] {
+        Dictionary(grouping: pieces, by: \.path).sorted { ($0.key ?? "") < ($1.key ?? "") }.compactMap { path, pieces in
+            guard let device = manifest.deviceTracks?.first(where: { $0.file?.path == path }), let file = device.file, device.medium == track.kind, isBelow(file) else { return nil }
+            let piece = RenderPlan.Piece(path: file.path, range: range(file.start, file.start + file.duration, whole.upperBound))
+            let source = RenderPlan.Source(track: track.trackID, person: person, kind: track.kind, isScreen: track.source.hasPrefix("screen"), isDenoised: false, pieces: [piece])
+            return Recorded(source: source, live: Spans(pieces.map { range($0.from, $0.to, whole.upperBound) }).clipped(to: piece.range), turns: [])
+        }
     }
     /// Whether a file's path stays below the recording's folder.
     private static func isBelow(_ file: Manifest.File) -> Bool { file.path.split(separator: "/", omittingEmptySubsequences: false).allSatisfy { TrackID(String($0)).isSafe } }
-    private static func muted(_ notes: [Timeline.Entry], _ end: Int64) -> Spans {
+    static func muted(_ notes: [Timeline.Entry], _ end: Int64) -> Spans {
         var ranges: [Range<Int64>] = [], since: Int64?
         for note in notes where note.type == "muted" || note.type == "track_published" {
             guard let isMuted = note.muted else { continue }
@@ -117,12 +131,13 @@ struct RecordedScene {
 
     // MARK: Times from outside: clamped, so that no arithmetic on them can overflow
 
-    private static func microseconds(_ seconds: Double) -> Int64 {
+    static func microseconds(_ seconds: Double) -> Int64 {
         guard seconds.isFinite else { return 0 }
         return Int64((min(max(0, seconds), Double(Limits.duration / 1_000_000)) * 1_000_000).rounded())
     }
-    private static func milliseconds(_ value: Int64) -> Int64 { min(max(value, -Limits.duration / 1000), Limits.duration / 1000) * 1000 }
-    private static func range(_ from: Double, _ to: Double?, _ end: Int64) -> Range<Int64> {
+    /// As µs.
+    static func milliseconds(_ value: Int64) -> Int64 { min(max(value, -Limits.duration / 1000), Limits.duration / 1000) * 1000 }
+    static func range(_ from: Double, _ to: Double?, _ end: Int64) -> Range<Int64> {
         let lower = min(microseconds(from), end)
         return lower..<max(lower, min(to.map(microseconds) ?? end, end))
     }

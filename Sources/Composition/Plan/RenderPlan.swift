@@ -12,14 +12,12 @@ package struct RenderPlan: Equatable, Sendable {
         /// Shown as lower third and on placeholders; never empty.
         package var name: String
     }
-    /// A part of a track in one file.
+    /// A part of a track in one file, whose times are the recording's.
     package struct Piece: Equatable, Sendable {
         /// Below the recording's folder.
         package var path: String
         /// The recording's time.
         package var range: Range<Int64>
-        /// Recording's time = the file's time + this.
-        package var shift: Int64
     }
     package struct Source: Equatable, Sendable {
         package var track: TrackID

@@ -17,6 +17,14 @@ package struct Spans: Equatable, Sendable {
     }
     package var total: Int64 { ranges.reduce(0) { $0 + ($1.upperBound - $1.lowerBound) } }
 
+    package func contains(_ time: Int64) -> Bool {
+        var low = 0, high = ranges.count
+        while low < high {
+            let middle = (low + high) / 2
+            if ranges[middle].upperBound <= time { low = middle + 1 } else { high = middle }
+        }
+        return low < ranges.count && ranges[low].lowerBound <= time
+    }
     package func clipped(to bounds: Range<Int64>) -> Spans { Spans(ranges.map { $0.clamped(to: bounds) }) }
 
     package func subtracting(_ other: Spans) -> Spans {

@@ -40,8 +40,8 @@ package final class Exporter {
 
     package func run() throws(WorkerError) -> WorkerVerdict {
         guard access(folder.path, R_OK | X_OK) == 0 else { throw WorkerError(code: errno, "open \(folder.path)") }
-        let manifest = try read(Manifest.self, RecordingLayout.Names.metadata)
-        let timeline = access("\(folder.path)/\(RecordingLayout.Names.timeline)", F_OK) == 0 ? try read(Timeline.self, RecordingLayout.Names.timeline) : nil
+        let manifest = try folder.readJSON(Manifest.self, RecordingLayout.Names.metadata)
+        let timeline = access("\(folder.path)/\(RecordingLayout.Names.timeline)", F_OK) == 0 ? try folder.readJSON(Timeline.self, RecordingLayout.Names.timeline) : nil
         let plan = try plan(manifest, timeline)
         missing = plan.missing
         let (parent, name) = Self.split(request.output)
@@ -63,12 +63,6 @@ package final class Exporter {
 
     // MARK: - What is asked for
 
-    private func read<T: Decodable>(_ type: T.Type, _ name: String) throws(WorkerError) -> T {
-        let file = try MappedFile("\(folder.path)/\(name)")
-        do throws(CaptureJSON.Failure) { return try CaptureJSON.decode(type, file.bytes, limit: CaptureJSON.Limits.manifestBytes) } catch {
-            throw WorkerError(.unusable, "\(name) cannot be read (\(error)); finish the recording again")
-        }
-    }
     private func plan(_ manifest: Manifest, _ timeline: Timeline?) throws(WorkerError) -> RenderPlan {
         var text: [UInt8]?
         if let path = request.composition {

@@ -21,7 +21,7 @@ final class TrackPictures {
     private let packet: MediaPacket
     private var shown: MediaFrame
     private var next: MediaFrame
-    /// µs of the file's time; nil where there is no such frame.
+    /// µs; nil where there is no such frame.
     private var shownTime: Int64?
     private var nextTime: Int64?
     private var hasEnded = false
@@ -44,9 +44,9 @@ final class TrackPictures {
     func picture(at time: Int64) throws(WorkerError) -> MediaFrame? {
         // A frame's time is rounded to the millisecond in the file: half of one early is on time.
         guard let piece = source.pieces.lastIndex(where: { $0.range.lowerBound <= time + 500 }) else { return nil }
-        if piece != openPiece { try open(piece) }
+        let target = time + 500
+        if piece != openPiece { try open(piece, for: target) }
         guard reader != nil else { return nil }
-        let target = time - source.pieces[piece].shift + 500
         if let at = nextTime ?? shownTime, target < (shownTime ?? 0) || (target - at > Limits.jump && !hasEnded) { try seek(to: target) }
         while true {
             if nextTime == nil, !hasEnded { try decode() }
@@ -58,7 +58,7 @@ final class TrackPictures {
         return shownTime == nil ? nil : shown
     }
 
-    private func open(_ piece: Int) throws(WorkerError) {
+    private func open(_ piece: Int, for target: Int64) throws(WorkerError) {
         (openPiece, reader, decoder, stream) = (piece, nil, nil, nil)
         (shownTime, nextTime, hasEnded) = (nil, nil, false)
         guard !failed.contains(piece) else { return }
@@ -67,6 +67,7 @@ final class TrackPictures {
             guard let video = opened.streams.first(where: { $0.parameters.isVideo }) else { throw WorkerError(.missing, "no picture in \(opened.path)") }
             decoder = try Decoder(video.parameters, timeBase: video.timeBase)
             (reader, stream) = (opened, video)
+            if target - source.pieces[piece].range.lowerBound > Limits.jump { try? opened.seek(to: target) }
         } catch {
             failed.insert(piece)
             unreadable(source.pieces[piece])

@@ -98,7 +98,7 @@ final class TrackSamples {
             guard let audio = opened.streams.first(where: { $0.parameters.isAudio }) else { throw WorkerError(.missing, "no sound in \(opened.path)") }
             decoder = try Decoder(audio.parameters, timeBase: audio.timeBase)
             (reader, stream) = (opened, audio)
-            if time.lowerBound - source.pieces[index].range.lowerBound > Limits.jump { try opened.seek(to: max(0, time.lowerBound - source.pieces[index].shift - Limits.preRoll)) }
+            if time.lowerBound - source.pieces[index].range.lowerBound > Limits.jump { try opened.seek(to: max(0, time.lowerBound - Limits.preRoll)) }
         } catch {
             unreadable(source.pieces[index])
         }
@@ -111,7 +111,7 @@ final class TrackSamples {
         let time = Self.microseconds(start)
         if piece >= 0, reader != nil, source.pieces[piece].range.contains(time) {
             do throws(WorkerError) {
-                try reader?.seek(to: max(0, time - source.pieces[piece].shift - Limits.preRoll))
+                try reader?.seek(to: max(0, time - Limits.preRoll))
                 decoder?.flush()
                 return
             } catch {}
@@ -139,7 +139,7 @@ final class TrackSamples {
         let time = frame.time == Libav.noTime ? nil : stream.timeBase.rescale(frame.time, to: Libav.microseconds)
         do throws(WorkerError) { try resampler.convert(frame, into: &samples) } catch { return }
         guard !samples[0].isEmpty else { return }
-        let wanted = time.map { Self.position($0 + source.pieces[piece].shift) } ?? due ?? 0
+        let wanted = time.map { Self.position($0) } ?? due ?? 0
         let expected = due ?? wanted, off = wanted - expected
         let start: Int64
         if abs(off) > Limits.drift {

@@ -14,6 +14,9 @@ package final class Finaliser {
         package static let segments = 10_000      // of one track
         /// A first packet earlier than this (µs) before the start the Recording named moves time zero.
         static let plausible = (0 as Int64)..<(7_258_118_400_000_000 as Int64)
+        /// Of all the work, what reading the journals first is, and what browsers' uploads are where there are some.
+        static let surveying = 0.2
+        static let devices = 0.3
     }
     /// What the first pass keeps of a track.
     private struct Survey {
@@ -26,15 +29,22 @@ package final class Finaliser {
     private let folder: Folder
     private let recording: RecordingID
     private let progress: Progress
+    private let isolation: WorkerIsolation?
+    /// Share of the work that is the server's tracks.
+    private let ownShare: Double
     private var warnings: [String] = []
     private var bytesDone = 0
     private var bytesTotal = 1
 
-    /// - Parameter path: the recording's folder, `…/rooms/{room}/{recording}`.
-    package init(path: String, recording: RecordingID, progress: Progress = Progress { _ in }) {
+    /// - Parameters:
+    ///   - path: the recording's folder, `…/rooms/{room}/{recording}`.
+    ///   - isolation: where uploads are looked into; nil: in this process.
+    package init(path: String, recording: RecordingID, isolation: WorkerIsolation? = nil, progress: Progress = Progress { _ in }) {
         folder = Folder(path)
         self.recording = recording
+        self.isolation = isolation
         self.progress = progress
+        ownShare = DeviceFinisher.hasUploads(folder) ? 1 - Limits.devices : 1
     }
 
     package func run() throws(WorkerError) -> WorkerVerdict {
@@ -104,7 +114,7 @@ package final class Finaliser {
     private func survey(_ names: [TrackID], _ facts: RecordingFacts?) throws(WorkerError) -> [Survey] {
         var surveys: [Survey] = []
         for (index, name) in names.enumerated() {
-            progress.report("survey", Double(index) / Double(max(1, names.count)) * 0.2)
+            progress.report("survey", Double(index) / Double(max(1, names.count)) * Limits.surveying * ownShare)
             guard let (evidence, files) = try evidence(name, facts) else { warnings.append("track \(name): no segment can be read"); continue }
             defer { withExtendedLifetime(files) {} }
             guard !evidence.streams.isEmpty else { warnings.append("track \(name): no packet was captured"); continue }
@@ -164,27 +174,27 @@ package final class Finaliser {
         return (ended.map(\.at) + [facts.stoppedAt].compactMap { $0 }).map(\.microseconds).filter(Limits.plausible.contains).min()
     }
     private func report(_ done: Double) {
-        progress.report("write", 0.2 + 0.8 * min(1, done / Double(bytesTotal)))
+        progress.report("write", ownShare * (Limits.surveying + (1 - Limits.surveying) * min(1, done / Double(bytesTotal))))
     }
 
     // MARK: - The end
 
     private func conclude(_ facts: RecordingFacts, _ events: [RecordedEvent], _ zero: Int64, _ finished: [FinishedTrack]) throws(WorkerError) -> WorkerVerdict {
-        let manifest = ManifestBuilder.manifest(facts: facts, events: events, zero: zero, tracks: finished, warnings: warnings)
-        let timeline = ManifestBuilder.timeline(facts: facts, events: events, manifest: manifest, tracks: finished)
-        try sweep(keeping: Set(manifest.tracks.flatMap { $0.files.map(\.path) }))
-        try write(timeline, as: RecordingLayout.Names.timeline)
-        try write(manifest, as: RecordingLayout.Names.metadata)
+        var manifest = ManifestBuilder.manifest(facts: facts, events: events, zero: zero, tracks: finished, warnings: warnings)
+        var timeline = ManifestBuilder.timeline(facts: facts, events: events, manifest: manifest, tracks: finished)
+        try DeviceFinisher(folder: folder, isolation: isolation).run(&manifest, timeline, offsets: facts.clockOffsets) { progress.report("devices", ownShare + (1 - ownShare) * $0) }
+        let devices = (manifest.deviceTracks ?? []).compactMap(\.file)
+        manifest.size += devices.reduce(0) { $0 + $1.size }
+        timeline.duration = Int64(manifest.duration * 1000)
+        try sweep(keeping: Set(manifest.tracks.flatMap { $0.files.map(\.path) } + devices.map(\.path)))
+        try folder.writeJSON(timeline, as: RecordingLayout.Names.timeline)
+        try folder.writeJSON(manifest, as: RecordingLayout.Names.metadata)
         progress.report("write", 1)
         let written = manifest.tracks.filter { !$0.files.isEmpty }.count
         guard written > 0 else { throw WorkerError(.nothingCaptured, "packets were captured, but no frame of them can be decoded; metadata.json says what is missing") }
         return WorkerVerdict(
             ok: true, code: "ready", duration: manifest.duration, size: manifest.size, tracks: written, complete: manifest.complete,
             outputPath: RecordingLayout(room: facts.room, recording: recording).metadata)
-    }
-    private func write(_ value: some Encodable, as name: String) throws(WorkerError) {
-        guard let bytes = try? CaptureJSON.encode(value, pretty: true) else { throw WorkerError(.internalError, "\(name) cannot be encoded") }
-        try folder.write(bytes, as: name)
     }
     /// Removes files of earlier runs that this one did not write again.
     private func sweep(keeping kept: Set<String>) throws(WorkerError) {

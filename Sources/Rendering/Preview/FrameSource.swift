@@ -1,5 +1,6 @@
 // Where a track's encoded frames come from: its finished files, or its journals while they grow.
 import Capture
+import Composition
 import Primitives
 import RTP
 
@@ -22,6 +23,13 @@ protocol FrameSource: AnyObject {
     var rotation: Int { get }
     /// Nothing more will come.
     var isAtEnd: Bool { get }
+    /// µs of the recording's time at which it is to be seen or heard; nil: always.
+    var shown: Spans? { get }
     /// - Returns: false while there is nothing more to read. Times are µs from the recording's time zero.
     func next(into packet: MediaPacket) throws(WorkerError) -> Bool
+}
+
+extension FrameSource {
+    var shown: Spans? { nil }
+    func isShown(at time: Int64) -> Bool { shown?.contains(time) ?? true }
 }

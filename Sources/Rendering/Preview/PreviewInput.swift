@@ -1,5 +1,6 @@
 // What a preview is made of, and how far it has come.
 import Capture
+import Composition
 import Glibc
 import Primitives
 
@@ -47,7 +48,15 @@ final class RecordedInput: PreviewInput {
         zero = manifest.timeZeroMicroseconds
         end = Int64((manifest.duration * 1_000_000).rounded())
         let rotations = folder.timeline()?.events.filter { $0.type == "rotation" } ?? []
-        sources = manifest.tracks.filter { !$0.files.isEmpty }.map { track in TrackFileSource(folder, track, rotations: rotations.filter { $0.trackID == track.trackID }) }
+        let repairs = manifest.repairs.map(\.piece)
+        let devices = (manifest.deviceTracks ?? []).map { device in TrackFileSource(folder, device, only: Self.spans(repairs.filter { $0.path == device.file?.path })) }
+        sources = manifest.tracks.filter { !$0.files.isEmpty }.map { track in
+            TrackFileSource(
+                folder, track, rotations: rotations.filter { $0.trackID == track.trackID }, without: Self.spans(repairs.filter { $0.trackID == track.trackID }))
+        } + devices.filter { !$0.isAtEnd }
+    }
+    private static func spans(_ pieces: [Manifest.Edit.Piece]) -> Spans {
+        Spans(pieces.filter { $0.from < $0.to && $0.from >= 0 && $0.to < 1e7 }.map { Int64($0.from * 1e6)..<Int64($0.to * 1e6) })
     }
     var trackCount: Int { sources.count }
     var warnings: [String] { sources.flatMap(\.warnings) }
@@ -65,7 +74,8 @@ extension Folder {
         guard access("\(path)/\(RecordingLayout.Names.metadata)", F_OK) == 0 else { return nil }
         let file = try MappedFile("\(path)/\(RecordingLayout.Names.metadata)")
         guard let manifest = try? CaptureJSON.decode(Manifest.self, file.bytes, limit: CaptureJSON.Limits.manifestBytes), manifest.duration.isFinite, (0...1e7).contains(manifest.duration),
-            manifest.recordingID.isSafe, manifest.roomID.isSafe, manifest.tracks.allSatisfy({ $0.peerID.isSafe && $0.trackID.isSafe && $0.files.allSatisfy { $0.isBelowTracks } })
+            manifest.recordingID.isSafe, manifest.roomID.isSafe, manifest.tracks.allSatisfy({ $0.peerID.isSafe && $0.trackID.isSafe && $0.files.allSatisfy { $0.isBelowTracks } }),
+            (manifest.deviceTracks ?? []).allSatisfy({ $0.peerID.isSafe && $0.file?.isBelowTracks ?? true })
         else { throw WorkerError(.nothingCaptured, "metadata.json cannot be used; finalise the recording again") }
         return manifest
     }

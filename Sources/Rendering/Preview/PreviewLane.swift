@@ -105,7 +105,7 @@ final class PreviewLane {
         var best: (track: PictureTrack, since: Int64)?
         for track in pictures {
             try track.advance(to: cutoff)
-            if let since = track.shownSince, since >= best?.since ?? .min { best = (track, since) }
+            if let since = track.shownSince, track.source.isShown(at: grid.time(frame)), since >= best?.since ?? .min { best = (track, since) }
         }
         return best?.track
     }
@@ -167,7 +167,7 @@ final class PreviewLane {
         for block in stride(from: 0, to: samples.count, by: step) {
             let part = samples[block..<min(samples.count, block + step)]
             let power = part.reduce(0) { $0 + $1 * $1 } / Float(part.count)
-            let level = AudioLevel(level: power.decibelsBelowFull, isVoice: false)
+            let level = AudioLevel(level: UInt8(max(0, min(127, -decibels(ofPower: power)))), isVoice: false)
             speech.add(level, at: (start + Int64(block)) * 1_000 / 48)
         }
     }
@@ -190,18 +190,5 @@ final class PreviewLane {
             }
         }
         mix.removeFirst(used)
-    }
-}
-
-extension Float {
-    /// Of a mean square of samples: −dBov, 0…127 (RFC 6464 §3).
-    fileprivate var decibelsBelowFull: UInt8 {
-        guard self > 5e-13 else { return 127 }
-        return UInt8(Swift.max(0, Swift.min(127, -3.0103 * Self.log2(self))))
-    }
-    private static func log2(_ value: Float) -> Float {
-        let mantissa = value.significand
-        // log2(1 + x) within 0.01: enough for a level in whole decibels.
-        return Float(value.exponent) + (mantissa - 1) * (1.3465 - 0.3465 * (mantissa - 1))
     }
 }

@@ -1,5 +1,6 @@
 // An audio track as samples, each where it belongs from the recording's time zero on.
 import Capture
+import Composition
 import RTP
 
 /// Decodes a source as far as it is asked to, and adds its samples into a mix.
@@ -19,9 +20,11 @@ final class SoundTrack {
     /// Decoded and not mixed yet; the first one stands at `position`.
     private var pending: [[Float]] = [[]]
     private var position: Int64 = 0
+    private var gate: SoundGate?
 
     init(_ source: any FrameSource) throws(WorkerError) {
         self.source = source
+        gate = source.shown.map(SoundGate.init)
         packet = try MediaPacket()
         decoded = try MediaFrame()
     }
@@ -48,7 +51,11 @@ final class SoundTrack {
         let end = position + Int64(pending[0].count), from = max(position, range.lowerBound), to = min(end, range.upperBound)
         if from < to {
             let source = Int(from - position), target = Int(from - range.lowerBound)
-            for i in 0..<Int(to - from) { mix[target + i] += pending[0][source + i] }
+            if gate == nil {
+                for i in 0..<Int(to - from) { mix[target + i] += pending[0][source + i] }
+            } else {
+                for i in 0..<Int(to - from) { mix[target + i] += pending[0][source + i] * (gate?.gain(at: from + Int64(i)) ?? 1) }
+            }
         }
         let used = Int(min(max(0, range.upperBound - position), Int64(pending[0].count)))
         pending[0].removeFirst(used)
@@ -79,4 +86,26 @@ final class SoundTrack {
             pending[0].removeLast(pending[0].count - min(kept, pending[0].count))
         }
     }
+}
+
+/// When a sound is heard, with a fade behind each border: where one source gives way to another, both gains add up to one.
+struct SoundGate {
+    /// Samples, 5 ms.
+    static let ramp: Int64 = 240
+    private let ranges: [Range<Int64>]
+    private var index = 0
+
+    /// - Parameter spans: µs.
+    init(_ spans: Spans) { ranges = spans.ranges.map { Self.position($0.lowerBound)..<Self.position($0.upperBound) } }
+
+    /// - Parameter position: in samples from time zero, not going back.
+    mutating func gain(at position: Int64) -> Float {
+        while index < ranges.count, ranges[index].upperBound + Self.ramp <= position { index += 1 }
+        guard index < ranges.count, position >= ranges[index].lowerBound else { return 0 }
+        let rise = min(1, Float(position - ranges[index].lowerBound) / Float(Self.ramp))
+        guard position >= ranges[index].upperBound else { return rise }
+        return min(rise, 1 - Float(position - ranges[index].upperBound) / Float(Self.ramp))
+    }
+    /// Far from what could overflow.
+    private static func position(_ microseconds: Int64) -> Int64 { min(max(microseconds, -1 << 50), 1 << 50) * 48 / 1_000 }
 }

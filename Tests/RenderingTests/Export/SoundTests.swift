@@ -73,7 +73,7 @@ import Testing
             -af "asetnsamples=960,asetpts='(PTS*998/1000+gte(T,5.5)*48000*3)'" -c:a libopus -b:a 96k -f matroska a.mkv </dev/null
             """)
         #expect(made.status == 0, "\(made.errors)")
-        let piece = RenderPlan.Piece(path: "a.mkv", range: 0..<12_000_000, shift: 1_000_000)
+        let piece = RenderPlan.Piece(path: "a.mkv", range: 0..<12_000_000)
         let source = RenderPlan.Source(track: "a", person: 0, kind: .audio, isScreen: false, isDenoised: false, pieces: [piece])
         let track = try TrackSamples(source, folder: folder.path) { Issue.record("\($0) cannot be read") }
         var out = [[Float]](repeating: [], count: 2), gain: Float = 1
@@ -86,7 +86,7 @@ import Testing
         for (index, sample) in out[0].enumerated() {
             if abs(sample) > 0.15 { if quiet > 9_600 { beeps.append(Double(index) / 48) }; quiet = 0 } else { quiet += 1 }
         }
-        let wanted = (0..<8).map { 1_000 + Double($0) * 998 + ($0 >= 6 ? 3_000 : 0) }
+        let wanted = (0..<8).map { Double($0) * 998 + ($0 >= 6 ? 3_000 : 0) }
         #expect(beeps.count == wanted.count, "\(beeps)")
         for (beep, wanted) in zip(beeps, wanted) { #expect(abs(beep - wanted) < 6, "\(beep) instead of \(wanted)") }
     }

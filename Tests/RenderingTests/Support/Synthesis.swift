@@ -22,9 +22,10 @@ enum Synthesis {
         let frames = codec == .h264 ? accessUnits(readFile(path)) : ivf(readFile(path))
         return (frames.enumerated().map { EncodedFrame(time: Int64($0.offset) * 1_000_000 / Int64(rate), data: $0.element) }, path)
     }
-    static func opus(seconds: Double, frequency: Int = 440, into folder: String) -> [EncodedFrame] {
+    /// - Parameter input: of the ffmpeg command, instead of a tone.
+    static func opus(seconds: Double, frequency: Int = 440, input: String? = nil, into folder: String) -> [EncodedFrame] {
         let path = "\(folder)/source.ogg"
-        let made = run("ffmpeg -v error -y -f lavfi -i sine=frequency=\(frequency):sample_rate=48000 -t \(seconds) -ac 1 -c:a libopus -b:a 32k -frame_duration 20 -f ogg '\(path)' </dev/null")
+        let made = run("ffmpeg -v error -y \(input ?? "-f lavfi -i sine=frequency=\(frequency):sample_rate=48000") -t \(seconds) -ac 1 -c:a libopus -b:a 32k -frame_duration 20 -f ogg '\(path)' </dev/null")
         precondition(made.status == 0, made.errors)
         return ogg(readFile(path)).dropFirst(2).enumerated().map { EncodedFrame(time: Int64($0.offset) * 20_000, data: $0.element) }
     }
