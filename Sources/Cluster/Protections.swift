@@ -17,7 +17,7 @@ package struct Protections: OptionSet, Sendable {
     package static let expiryCheck = Protections(rawValue: 1 << 3)
     /// A call to an instance of an earlier life of its node is refused.
     package static let incarnationCheck = Protections(rawValue: 1 << 4)
-    /// Events of an older epoch are refused.
+    /// Events of an older epoch are refused: by edges, by Rooms, and by the store's log (of the simulated store: see `claimCAS`).
     package static let epochCheck = Protections(rawValue: 1 << 5)
     /// Events that were delivered before are skipped.
     package static let eventDedup = Protections(rawValue: 1 << 6)
@@ -29,11 +29,13 @@ package struct Protections: OptionSet, Sendable {
     package static let freeze = Protections(rawValue: 1 << 9)
     /// Of two tries of one client to resume the later counts, whichever arrives first.
     package static let resumeDedup = Protections(rawValue: 1 << 10)
+    /// A word is acknowledged as kept only once the store has it.
+    package static let keptWords = Protections(rawValue: 1 << 11)
 
     package static let names: [(String, Protections)] = [
         ("claim_cas", .claimCAS), ("lease_check", .leaseCheck), ("stall_check", .stallCheck), ("expiry_check", .expiryCheck),
         ("incarnation_check", .incarnationCheck), ("epoch_check", .epochCheck), ("event_dedup", .eventDedup),
-        ("attachment_check", .attachmentCheck), ("vote", .vote), ("freeze", .freeze), ("resume_dedup", .resumeDedup),
+        ("attachment_check", .attachmentCheck), ("vote", .vote), ("freeze", .freeze), ("resume_dedup", .resumeDedup), ("kept_words", .keptWords),
     ]
     package static func named(_ name: String) -> Protections? { names.first { $0.0 == name }?.1 }
 }

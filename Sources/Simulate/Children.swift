@@ -7,6 +7,8 @@ struct Children {
     enum Limits {
         /// Seeds of one process.
         static let batch: UInt64 = 8
+        /// The same where time is limited: none is begun late because of those before it.
+        static let timedBatch: UInt64 = 2
     }
     let options: Options
     /// Returns false to stop.
@@ -24,10 +26,10 @@ struct Children {
     func run() {
         var running: [Child] = [], next = options.seed, isStopping = false
         let end = options.seed &+ options.runs
-        let stopAt = options.seconds.map { Self.seconds() + $0 }
+        let stopAt = options.seconds.map { Self.seconds() + $0 }, batch = stopAt == nil ? Limits.batch : Limits.timedBatch
         while true {
             while !isStopping, running.count < options.jobs, next < end, stopAt.map({ Self.seconds() < $0 }) ?? true {
-                let count = min(Limits.batch, end - next)
+                let count = min(batch, end - next)
                 if let child = start(next, count) { running.append(child) } else { isStopping = true }
                 next += count
             }
@@ -40,7 +42,7 @@ struct Children {
             if isStopping { for child in running { kill(child.pid, SIGKILL) } }
         }
     }
-    private static func seconds() -> Int64 {
+    static func seconds() -> Int64 {
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC, &time)
         return Int64(time.tv_sec)

@@ -79,6 +79,7 @@ struct Totals {
         let micro = lines.map(\.microseconds).sorted(), calls = lines.reduce(0) { $0 + $1.calls }
         let total = Double(micro.reduce(0, +)) / 1e6, median = micro.isEmpty ? 0 : Double(micro[micro.count / 2]) / 1e6
         func rounded(_ value: Double) -> String { "\((value * 100).rounded() / 100)" }
-        return "\(lines.count) seeds, \(failures.count) failed; \(calls) calls, \(lines.reduce(0) { $0 + $1.items }) steps; two owners for \(lines.map(\.overlap).max() ?? 0) ms at most; CPU \(rounded(total)) s, \(rounded(median)) s a seed (both runs)"
+        let kinds = ScenarioKind.allCases.map { kind in (kind.rawValue, lines.count { $0.scenario == kind.rawValue }) }.filter { $0.1 > 0 }
+        return "\(lines.count) seeds (\(kinds.map { "\($0.1) \($0.0)" }.joined(separator: ", "))), \(failures.count) failed; \(calls) calls, \(lines.reduce(0) { $0 + $1.items }) steps; two owners for \(lines.map(\.overlap).max() ?? 0) ms at most; CPU \(rounded(total)) s, \(rounded(median)) s a seed (both runs)"
     }
 }

@@ -99,7 +99,7 @@ import Testing
         ("welcome", .welcome(welcome)), ("resumed", .resumed(Resumed(welcome: welcome, missed: [missed], settles: nil))), ("resumed", .resumed(Resumed(welcome: welcome, missed: nil, settles: .seconds(6)))),
         ("move", .move(MoveOrder(reason: .draining, roomID: "room-1", nodes: ["https://south:2"], deadline: .seconds(10)))), ("unknown_session", .unknownSession("join afresh")),
         ("participant_moved", event(.participantMoved(info))), ("track_moved", event(.trackMoved("t", "p_1"))), ("events_lost", event(.eventsLost(from: 8, to: 9, first: 8))), ("bye", .bye(.moved)), ("bye", .bye(.draining)),
-        ("ok", .ok(id: 7)), ("error", .error(id: nil, code: "malformed", message: "m")), ("error", .error(id: 3, code: "a_b", message: "m")), ("webrtc_offer", .offer(SessionDescriptionMessage(from: "p_2", sdp: "v=0"))),
+        ("ok", .ok(id: 7)), ("ok", .ok(id: 8, isKept: false)), ("error", .error(id: nil, code: "malformed", message: "m")), ("error", .error(id: 3, code: "a_b", message: "m")), ("webrtc_offer", .offer(SessionDescriptionMessage(from: "p_2", sdp: "v=0"))),
         ("webrtc_answer", .answer(SessionDescriptionMessage(sdp: "v=0"))), ("ice_candidate", .candidate(CandidateMessage(candidate: "c", sdpMid: "0", sdpMLineIndex: 0))),
         ("heartbeat", .heartbeat(session)), ("participant_joined", event(.participantJoined(info))), ("participant_left", event(.participantLeft("p_1", .connectionLost))), ("track_published", event(.trackPublished(publication))),
         ("track_unpublished", event(.trackUnpublished("t", "p_1"))), ("muted", event(.muted("t", "p_1", true))),

@@ -104,7 +104,9 @@ extension Participant {
         case .event(let event, let publication):
             guard view.apply(event, publication) else { return }
             await tell(event, publication)
-        case .kept(let number): view.kept(through: number)
+        case .kept(let number):
+            view.kept(through: number)
+            answer(words.kept(through: number, under: view.epoch))
         case .refreshed(let snapshot):
             guard snapshot.epoch > view.epoch || snapshot.epoch == view.epoch && snapshot.sequence >= view.sequence else { return }
             for (event, publication) in view.replace(by: snapshot, at: context.loop.wall) { await tell(event, publication) }
@@ -133,8 +135,10 @@ extension Participant {
         case .muted(let track, let owner, let muted):
             if owner == info.id { await applyMute(track, muted) }
         case .chat(let message):
+            guard message.from == info.id else { break }
             // With it the client can show that its word was taken, should this node and the Room be gone before anyone else has it.
-            if message.from == info.id, features.contains(.resume) { send(.heartbeat(session)) }
+            if features.contains(.resume) { send(.heartbeat(session)) }
+            answer(words.heard(message.text, at: event.sequence, under: event.epoch))
         case .participantJoined, .participantMoved, .participantLeft, .recording, .ended, .eventsLost: break
         }
     }

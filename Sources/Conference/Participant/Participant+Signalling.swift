@@ -13,6 +13,12 @@ extension Participant {
             case .startRecording(let people): return recordInBackground(message.id) { room, me in _ = try await room.startRecording(by: me, excluding: people) }
             case .stopRecording: return recordInBackground(message.id) { room, me in _ = try await room.stopRecording(by: me) }
             case .exclude(let people): return recordInBackground(message.id) { room, me in _ = try await room.exclude(people, by: me) }
+            case .chat(let text):
+                let me = info.id
+                try await ask { try await $0.chat(text, from: me, attachment: self.attachment) }
+                guard view.protections.contains(.keptWords) else { break }
+                // Answered once the store has it.
+                return answer(words.taken(message.id, text, now: context.loop.now))
             default: try await carryOut(message.body)
             }
             if let id = message.id { send(.ok(id: id)) }
@@ -45,16 +51,13 @@ extension Participant {
         case .mute(let track, let muted):
             let me = info.id
             try await ask { try await $0.mute(me, track: track, muted: muted, by: nil, attachment: self.attachment) }
-        case .chat(let text):
-            let me = info.id
-            try await ask { try await $0.chat(text, from: me, attachment: self.attachment) }
         case .recordingConsent(let consents):
             // Known here first: whatever becomes of the Room, this edge tells it again with every attachment.
             info.recordingConsent = consents
             let me = info.id
             try await ask { try await $0.consent(consents, by: me, attachment: self.attachment) }
         case .bye: await finish(.left, tellRoom: true)
-        case .heartbeat, .startRecording, .stopRecording, .exclude: break
+        case .heartbeat, .chat, .startRecording, .stopRecording, .exclude: break
         }
     }
 

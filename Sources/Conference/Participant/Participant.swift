@@ -60,6 +60,8 @@ package distributed actor Participant {
     var declared: [String: DeclaredTrack] = [:]
     var published: [TrackID: Publication] = [:]
     var features: Set<ClientFeature>
+    /// Of this client, not acknowledged yet.
+    var words = SpokenWords()
     /// Set once the client has a newer attachment elsewhere and this one carries its media until that does.
     var handover: Handover?
     private var isOpen = false
@@ -165,6 +167,7 @@ package distributed actor Participant {
     }
 
     private func tick() async {
+        answer(words.takeDue(now: context.loop.now))
         guard handover == nil else { return }
         let now = context.loop.now
         if connection != nil, now - lastHeard > Limits.clientSilence {
@@ -218,6 +221,9 @@ package distributed actor Participant {
     }
 
     func send(_ message: ServerMessage) { connection?.send(message) }
+    func answer(_ answers: [SpokenWords.Answer]) {
+        for answer in answers { send(.ok(id: answer.id, isKept: answer.isKept)) }
+    }
 }
 
 extension LeaveReason {

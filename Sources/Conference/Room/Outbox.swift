@@ -34,6 +34,8 @@ final class Outbox {
     var pumping = false
     /// The last number it was told the store has.
     var toldKept: UInt64 = 0
+    /// The last number of which it waits to hear that: a client there said it.
+    var awaited: UInt64 = 0
     /// Nothing more is taken; dropped once empty.
     var closing = false
     private var inFlight: [RoomDelivery] = []
@@ -47,9 +49,17 @@ final class Outbox {
         while let next = rest.pop() { all.append(next) }
         return all
     }
-    func nextBatch() -> [RoomDelivery]? {
+    /// It waits to hear that the store has what it has now.
+    func awaits(_ persisted: UInt64) -> Bool { awaited > toldKept && persisted >= awaited }
+    /// - Parameter persisted: the store has every number up to this one; told with whatever else there is, or by itself where somebody waits for it.
+    func nextBatch(persisted: UInt64) -> [RoomDelivery]? {
         while inFlight.count < Limits.batch, let next = queue.pop() { inFlight.append(next) }
-        return inFlight.isEmpty ? nil : inFlight
+        guard !inFlight.isEmpty || awaits(persisted) && !closing else { return nil }
+        return (persisted > toldKept ? [.kept(through: persisted)] : []) + inFlight
     }
-    func delivered(_ count: Int) { inFlight.removeFirst(count) }
+    /// The last batch arrived.
+    func delivered(persisted: UInt64) {
+        inFlight = []
+        toldKept = max(toldKept, persisted)
+    }
 }

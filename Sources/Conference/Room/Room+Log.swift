@@ -37,6 +37,7 @@ extension Room {
             core.hasUnsavedState = core.hasUnsavedState || batch.state != nil
         }
         context.edge.note(core.log.counters, since: before)
+        for (address, outbox) in outboxes where outbox.awaits(core.log.persisted) { resumePump(address) }
     }
 
     /// Waits until the store has every event, at most `limit`. - Returns: whether it has.

@@ -134,6 +134,7 @@ package distributed actor Room {
     package distributed func chat(_ text: String, from participant: ParticipantID, attachment: UInt64) throws {
         try requireDecisions()
         let event = try core.chat(from: participant, attachment: attachment, text: text, messageID: "M_" + context.random.token(12), wall: context.loop.wall)
+        if let edge = core.members[participant]?.edge { outboxes[edge]?.awaited = event.sequence }
         broadcast([event])
     }
 
@@ -339,7 +340,7 @@ package distributed actor Room {
         resumePump(address)
     }
     func resumePump(_ address: ActorAddress) {
-        guard let outbox = outboxes[address], outbox.hasWork, !outbox.pumping, !isMoving else { return }
+        guard let outbox = outboxes[address], outbox.hasWork || outbox.awaits(core.log.persisted), !outbox.pumping, !isMoving else { return }
         outbox.pumping = true
         begin(on: context.loop) { await $0.pump(address) }
     }
@@ -348,12 +349,12 @@ package distributed actor Room {
     private func pump(_ address: ActorAddress) async {
         guard let outbox = outboxes[address] else { return }
         var failures = 0
-        while !isMoving, let batch = outbox.nextBatch() {
+        while !isMoving {
+            let persisted = core.log.persisted
+            guard let batch = outbox.nextBatch(persisted: persisted) else { break }
             do {
-                let persisted = core.log.persisted
-                try await outbox.target.deliver((persisted > outbox.toldKept ? [.kept(through: persisted)] : []) + batch, system: actorSystem)
-                outbox.delivered(batch.count)
-                outbox.toldKept = persisted
+                try await outbox.target.deliver(batch, system: actorSystem)
+                outbox.delivered(persisted: persisted)
                 failures = 0
             } catch {
                 failures += 1

@@ -149,7 +149,8 @@ package enum ServerMessage: Sendable, Equatable {
     case move(MoveOrder)
     /// A `resume` that cannot be granted: the client joins afresh.
     case unknownSession(String)
-    case ok(id: Int64)
+    /// The request was carried out. `isKept` is false for a word that the store does not have yet: should the room's node be lost now, it may be.
+    case ok(id: Int64, isKept: Bool = true)
     case error(id: Int64?, code: String, message: String)
     case offer(SessionDescriptionMessage)
     case answer(SessionDescriptionMessage)

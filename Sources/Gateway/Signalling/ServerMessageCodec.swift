@@ -18,7 +18,7 @@ package enum ServerMessageCodec {
             ("missed", resumed.missed.map { .array($0.map(event)) }), ("settles_ms", .int(resumed.settles?.inMilliseconds)),
         ])
         case .move(let order): frame("move", Wire.move(order))
-        case .ok(let id): frame("ok", [("id", .integer(id))])
+        case .ok(let id, let isKept): frame("ok", [("id", .integer(id)), ("kept", isKept ? nil : .bool(false))])
         case .error(let id, let code, let message): frame("error", [("id", .int(id)), ("code", .string(code)), ("message", .string(message))])
         case .unknownSession(let message): frame("unknown_session", [("message", .string(message))])
         case .offer(let body): frame("webrtc_offer", Wire.description(body))

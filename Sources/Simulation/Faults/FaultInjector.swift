@@ -50,7 +50,7 @@ package final class FaultInjector: @unchecked Sendable {
     private func carryOut(_ fault: Fault) -> Bool {
         switch fault.kind {
         case .kill, .powerLoss, .stop, .restart, .drain, .pause: return onProcess(fault)
-        case .isolate, .split, .asymmetric, .flap, .loss, .delay, .reset, .reorder, .duplicate, .severed: return onNetwork(fault)
+        case .isolate, .split, .asymmetric, .flap, .loss, .delay, .reset, .reorder, .duplicate, .severed, .doomed: return onNetwork(fault)
         case .wallStep, .drift: return onClock(fault)
         case .storeAway, .storeSlow, .storeUnreachable, .unknownOutcome: return onStore(fault)
         }
@@ -103,6 +103,13 @@ package final class FaultInjector: @unchecked Sendable {
         case .severed:
             cutAll(isolation(of: a), fault)
             loseStore(a, fault)
+        case .doomed:
+            let machine = cluster.machines[a]
+            guard machine.life != nil else { return false }
+            cutAll(isolation(of: a), fault)
+            loseStore(a, fault)
+            world.after(min(fault.amount * 1_000_000, fault.lasts / 2)) { _ = machine.kill(silently: true) }
+            over(fault) { machine.boot() }
         case .split:
             let left = (0..<plan.nodes).filter { fault.amount >> Int64($0) & 1 == 0 }, right = (0..<plan.nodes).filter { !left.contains($0) }
             guard !left.isEmpty, !right.isEmpty else { return false }
@@ -150,7 +157,7 @@ package final class FaultInjector: @unchecked Sendable {
         database.unreachable.insert(host)
         over(fault) { [self] in
             unreachable[host]! -= 1
-            if unreachable[host] == 0 { database.unreachable.remove(host) }
+            if unreachable[host] == 0 { database.reached(host) }
         }
     }
     private func onStore(_ fault: Fault) -> Bool {

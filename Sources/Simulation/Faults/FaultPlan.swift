@@ -39,6 +39,8 @@ package enum FaultKind: String, CaseIterable, Sendable {
     case storeUnreachable = "store_unreachable"
     /// Isolated and without the store: what an owner must notice by itself.
     case severed
+    /// Severed, and without power a moment later: what it decided in between is known to nobody but its clients.
+    case doomed
     /// Written, but the answer is lost.
     case unknownOutcome = "unknown_outcome"
 }
@@ -103,7 +105,7 @@ package struct FaultPlan: Sendable {
         case .pause: milliseconds(random.next() & 3 == 0 ? 2000...9000 : 100...2500, &random)
         case .kill, .powerLoss, .stop, .restart: milliseconds(50...12_000, &random)
         case .drain: milliseconds(2000...15_000, &random)
-        case .isolate, .split, .asymmetric, .severed: milliseconds(200...10_000, &random)
+        case .isolate, .split, .asymmetric, .severed, .doomed: milliseconds(200...10_000, &random)
         case .flap: milliseconds(1000...8000, &random)
         case .storeAway, .storeUnreachable, .storeSlow: milliseconds(300...9000, &random)
         default: milliseconds(1000...15_000, &random)
@@ -111,6 +113,7 @@ package struct FaultPlan: Sendable {
         let amount: Int64 = switch kind {
         case .loss: milliseconds(1000...120_000, &random)
         case .delay: milliseconds(5...900, &random)
+        case .doomed: milliseconds(20...1500, &random)
         case .wallStep: milliseconds(-600_000...600_000, &random)
         case .drift: milliseconds(-200...200, &random)
         case .storeSlow: milliseconds(20...2600, &random)

@@ -45,6 +45,7 @@ package final class Ledger: @unchecked Sendable {
     /// The longest that a voted-down owner was seen to decide after its end. Nanoseconds.
     package private(set) var longestOverlap: Int64 = 0
     private var claimed: [String: Epoch] = [:]
+    private var logged: [String: Epoch] = [:]
     package private(set) var executed = 0
     package private(set) var answered: [String: Int] = [:]
 
@@ -75,6 +76,13 @@ package final class Ledger: @unchecked Sendable {
             world.fail(.epochsGrow, "\(key) was claimed under epoch \(known.rawValue), and now under \(claim.epoch.rawValue) by \(claim.node)")
         }
         claimed[key] = claim.epoch
+    }
+    /// A room's log was opened under an epoch, or got entries under one.
+    package func logged(_ room: String, _ epoch: Epoch) {
+        if let known = logged[room], epoch < known {
+            world.fail(.staleDecision, "the log of \(room) gets entries of epoch \(epoch.rawValue) after \(known.rawValue) opened it")
+        }
+        logged[room] = max(logged[room] ?? .none, epoch)
     }
     /// The store has ended a life.
     package func retired(_ node: NodeName, _ incarnation: Incarnation, byVote: Bool) {

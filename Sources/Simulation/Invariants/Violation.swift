@@ -11,13 +11,13 @@ package enum Invariant: String, CaseIterable, Sendable {
     case oneOwner = "one_owner_per_epoch"
     /// Epochs of an identity only grow.
     case epochsGrow = "epochs_grow"
-    /// Nothing is decided under an epoch once a later one decides.
+    /// Nothing is decided under an epoch once a later one decides, and no client is taken back to an earlier one.
     case staleDecision = "no_stale_decision"
     /// A call runs at most once; one that was answered ran; one refused as not executed did not.
     case executedOnce = "executed_once"
     /// Every call ends by its deadline.
     case answered = "every_waiter_answered"
-    /// What was acknowledged is in the room's log, or the log says that it was lost.
+    /// What was acknowledged as kept is in the room's log. What was not, but can be shown to have been said, is there or said to be lost.
     case acknowledged = "acknowledged_is_kept"
     /// A client sees each room's events without a hole, or is told that some are lost.
     case eventHole = "no_event_hole"
@@ -25,7 +25,7 @@ package enum Invariant: String, CaseIterable, Sendable {
     case eventTwice = "no_event_twice"
     /// Once all is quiet, everyone's idea of a room is the same.
     case roster = "roster_equal"
-    /// Once all is quiet, every client that stayed is in its room.
+    /// Once all is quiet, every client that stayed is in its room; and nobody is told before that it left.
     case member = "member_kept"
     case queueBound = "queues_bounded"
     /// Of two connections of one client the later one counts.

@@ -55,6 +55,8 @@ package final class Wires: @unchecked Sendable {
         package var refused: UInt64 = 0
         package var datagrams: UInt64 = 0
         package var datagramsLost: UInt64 = 0
+        /// Those on a path that was cut.
+        package var datagramsCut: UInt64 = 0
         package var datagramsDoubled: UInt64 = 0
         package var datagramsReordered: UInt64 = 0
     }
@@ -101,7 +103,8 @@ package final class Wires: @unchecked Sendable {
     func datagramDelays(_ from: Host, _ to: Host) -> [Int64] {
         counters.datagrams += 1
         let path = from == to ? Path() : paths[from][to]
-        guard !path.isCut, !chance(path.lost) else { counters.datagramsLost += 1; return [] }
+        guard !path.isCut else { counters.datagramsCut += 1; return [] }
+        guard !chance(path.lost) else { counters.datagramsLost += 1; return [] }
         var first = delay(from, to)
         if chance(path.reordered) { counters.datagramsReordered += 1; first += Limits.reorderedBy }
         guard chance(path.doubled) else { return [first] }

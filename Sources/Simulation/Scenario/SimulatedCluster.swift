@@ -64,6 +64,7 @@ package final class SimulatedCluster: @unchecked Sendable {
         wires = Wires(world, hosts: plan.nodes + 1)
         database = SimulatedDatabase(world)
         database.comparesClaims = protections.contains(.claimCAS)
+        database.comparesEpochs = protections.contains(.epochCheck)
         self.scenario = scenario(world, database)
         for a in 0...plan.nodes {
             for b in 0...plan.nodes {
@@ -167,6 +168,7 @@ package final class Machine: @unchecked Sendable {
         life.media.kill()
         stalls = 0
         cluster.wires.processDied(host, silently: silently)
+        if silently { cluster.database.forget(host) }
         cluster.scenario.ended(life, silently: silently)
         return true
     }

@@ -88,15 +88,15 @@ package final class World: @unchecked Sendable {
         if violation == nil { now = end }
     }
     private func next(until end: Int64) -> Item? {
-        if let top = future.first, top.time == now { return future.pop() }
+        if future.firstTime == now { return future.pop() }
         if presentHead < present.count {
             defer { presentHead += 1 }
             return present[presentHead]
         }
         present.removeAll(keepingCapacity: true)
         presentHead = 0
-        guard let top = future.first, top.time <= end else { return nil }
-        now = top.time
+        guard let time = future.firstTime, time <= end else { return nil }
+        now = time
         itemsNow = 0
         return future.pop()
     }
@@ -122,35 +122,52 @@ package final class World: @unchecked Sendable {
     }
 }
 
-/// A binary heap by (time, sequence).
+/// A binary heap by (time, sequence). What is compared and swapped are plain numbers; the items stay where they are.
 struct ItemHeap {
-    private var items: [World.Item] = []
-    var first: World.Item? { items.first }
+    private struct Key {
+        var time: Int64
+        var sequence: UInt64
+        var slot: Int
+    }
+    private var keys: [Key] = []
+    private var slots: [World.Item?] = []
+    private var free: [Int] = []
+    /// When the first one is due.
+    var firstTime: Int64? { keys.first?.time }
 
-    private static func precedes(_ a: World.Item, _ b: World.Item) -> Bool { a.time == b.time ? a.sequence < b.sequence : a.time < b.time }
+    private static func precedes(_ a: Key, _ b: Key) -> Bool { a.time == b.time ? a.sequence < b.sequence : a.time < b.time }
 
     mutating func push(_ item: World.Item) {
-        items.append(item)
-        var child = items.count - 1
+        let slot = free.popLast() ?? slots.count
+        if slot == slots.count { slots.append(item) } else { slots[slot] = item }
+        keys.append(Key(time: item.time, sequence: item.sequence, slot: slot))
+        var child = keys.count - 1
         while child > 0 {
             let parent = (child - 1) / 2
-            guard Self.precedes(items[child], items[parent]) else { return }
-            items.swapAt(child, parent)
+            guard Self.precedes(keys[child], keys[parent]) else { return }
+            keys.swapAt(child, parent)
             child = parent
         }
     }
     mutating func pop() -> World.Item? {
-        guard let last = items.popLast() else { return nil }
-        guard let top = items.first else { return last }
-        items[0] = last
+        guard let last = keys.popLast() else { return nil }
+        let top = keys.first ?? last
+        if !keys.isEmpty {
+            keys[0] = last
+            sink()
+        }
+        free.append(top.slot)
+        return slots[top.slot].take()
+    }
+    private mutating func sink() {
         var parent = 0
         while true {
             var least = parent
             let left = 2 * parent + 1, right = left + 1
-            if left < items.count, Self.precedes(items[left], items[least]) { least = left }
-            if right < items.count, Self.precedes(items[right], items[least]) { least = right }
-            guard least != parent else { return top }
-            items.swapAt(parent, least)
+            if left < keys.count, Self.precedes(keys[left], keys[least]) { least = left }
+            if right < keys.count, Self.precedes(keys[right], keys[least]) { least = right }
+            guard least != parent else { return }
+            keys.swapAt(parent, least)
             parent = least
         }
     }

@@ -1,4 +1,5 @@
 // A room as one client was told it is. A pure value.
+import Cluster
 import Conference
 import Contracts
 import Primitives
@@ -8,6 +9,8 @@ struct ClientView {
     private(set) var me: ParticipantID?
     private(set) var epoch = Epoch.none
     private(set) var sequence: UInt64 = 0
+    /// The first number that it knows of under its epoch, since it came.
+    private(set) var since: UInt64 = 0
     private(set) var participants: Set<ParticipantID> = []
     private(set) var publications: [TrackID: PublicationInfo] = [:]
     /// Chat by its text, which no two messages share.
@@ -30,7 +33,8 @@ struct ClientView {
     }
     mutating func welcome(_ welcome: Welcome) {
         me = welcome.participant.id
-        epoch = .none
+        epoch = welcome.session.epoch
+        since = welcome.sequence
         sequence = welcome.sequence
         participants = Set(welcome.participants.map(\.id))
         publications = Dictionary(welcome.publications.map { ($0.trackID, $0) }, uniquingKeysWith: { $1 })
@@ -39,7 +43,7 @@ struct ClientView {
     mutating func apply(_ event: RoomEvent) -> Fault? {
         var fault: Fault?
         if event.epoch < epoch { fault = .twice("an event of epoch \(event.epoch.rawValue) after one of \(epoch.rawValue)") }
-        epoch = max(epoch, event.epoch)
+        if event.epoch > epoch { (epoch, since) = (event.epoch, event.sequence) }
         sequence = max(sequence, event.sequence)
         switch event.kind {
         case .participantJoined(let info): participants.insert(info.id)
@@ -56,4 +60,32 @@ struct ClientView {
         }
         return fault
     }
+}
+
+/// A client's own words that were taken, but not kept: of which it, or its edge, can show that they were said. A pure value.
+struct ClientWords {
+    private struct Place {
+        var epoch: Epoch
+        var sequence: UInt64
+    }
+    private var places: [String: Place] = [:]
+    private var unkept: Set<String> = []
+    private var shown: [String] = []
+
+    /// It came back as an event.
+    mutating func heard(_ text: String, _ epoch: Epoch, _ sequence: UInt64) { places[text] = Place(epoch: epoch, sequence: sequence) }
+    /// It was answered as not kept.
+    mutating func unkept(_ text: String) { if places[text] != nil { unkept.insert(text) } }
+    /// Its token was taken: what that covers is proven; nobody can tell of the rest any more.
+    mutating func proven(by session: SessionFacts?) {
+        for text in unkept.sorted() {
+            guard let session, let place = places[text] else { continue }
+            if (place.epoch, place.sequence) <= (session.epoch, session.sequence) { shown.append(text) }
+        }
+        unkept = []
+    }
+    /// It has no token of that time any more.
+    mutating func forget() { (places, unkept) = ([:], []) }
+    /// Those that the room's log must have, or tell the loss of.
+    var promised: [String] { shown + unkept.sorted() }
 }

@@ -21,6 +21,8 @@ final class SimulatedClient: @unchecked Sendable {
         static let goneFor: ClosedRange<Int64> = 50...4000
         /// How long it waits for `resumed` before it tries another node, and how often it tries.
         static let resume = Duration.seconds(4)
+        /// Milliseconds that an impatient one waits; one try of four is.
+        static let hurry: ClosedRange<Int64> = 80...800
         static let resumes = 12
         /// Nodes of a `move` it tries.
         static let moves = 4
@@ -52,12 +54,16 @@ final class SimulatedClient: @unchecked Sendable {
     /// Tries since the session was last continued.
     private var resumes = 0
     /// It began another connection after the one it has, and gave that up.
-    private var hasGivenUp = false
+    private(set) var hasGivenUp = false
     /// The new end of a move under way, and the old one.
     private var opening: SimulatedConnection?
     private var leaving: (connection: SimulatedConnection, media: ClientMedia?)?
+    private(set) var hasSaidGoodbye = false
     /// Tracks that go on at the next connection.
     private var tracks: [String] = []
+    private var words = ClientWords()
+    /// What it presented when it came back.
+    private var presented: SessionFacts?
 
     init(_ name: String, room: Int, hasMedia: Bool, _ scenario: ConferenceScenario) {
         self.hasMedia = hasMedia
@@ -92,6 +98,7 @@ final class SimulatedClient: @unchecked Sendable {
             return
         }
         session = nil
+        words.forget()
         if participant == nil {
             participant = await scenario.ask(life, within: Limits.attach) { [name] in
                 try await edge.service.join(roomID.rawValue, displayName: name, guest: nil, recordingConsent: nil, caller: Caller.anyone).participantID
@@ -132,10 +139,12 @@ final class SimulatedClient: @unchecked Sendable {
     private func come(back session: SessionFacts, to life: Life, isMove: Bool) async -> Bool {
         guard let edge = life.belongings as? SimulatedEdge else { return false }
         attempts += 1
+        presented = session
         let made = open(to: life), request = ResumeRequest(session: session, lastSeen: view.sequence, attempt: attempts, isMove: isMove, features: Set(ClientFeature.allCases))
         if isMove { opening = made } else { connection = made }
         world.say("\(name) resumes at \(life.loop.name): \(session.attachment) of epoch \(session.epoch.rawValue), try \(attempts)\(isMove ? ", moving" : "")")
-        let entry = await scenario.ask(life, within: Limits.resume) { () -> Entry in
+        let patience = random.next() % 4 == 0 ? Duration.milliseconds(draw(Limits.hurry)) : Limits.resume
+        let entry = await scenario.ask(life, within: patience) { () -> Entry in
             do { made.attached(try await edge.service.resume(made, request)) } catch let error as ServiceError where error.code == RoomCore.unknownSession.code { return .unknownSession }
             return .attached
         }
@@ -147,7 +156,7 @@ final class SimulatedClient: @unchecked Sendable {
         } else if connection === made {
             leaveConnection()
             // The room has forgotten it: it is somebody new.
-            if entry == .unknownSession { (self.session, participant) = (nil, nil) }
+            if entry == .unknownSession { forget() }
         }
         return false
     }
@@ -202,10 +211,11 @@ final class SimulatedClient: @unchecked Sendable {
             await pause(Limits.goneFor)
         case 86..<90:
             world.say("\(name) says bye")
+            hasSaidGoodbye = true
             say(.bye, asking: false)
             try? await loop.sleep(for: .milliseconds(300))
             leaveConnection()
-            (participant, session, tracks) = (nil, nil, [])
+            forget()
             await pause(Limits.goneFor)
         default: say(.heartbeat, asking: false)
         }
@@ -217,7 +227,14 @@ final class SimulatedClient: @unchecked Sendable {
         if asking { waiting[id] = (body, world.now, connection.life.loop.stalledFor) }
         connection.say(ClientMessage(id: asking ? id : nil, body))
     }
+    /// From here on it is somebody new.
+    private func forget() {
+        hasSaidGoodbye = false
+        (participant, session, tracks) = (nil, nil, [])
+        words.forget()
+    }
     private func leaveConnection() {
+        if session == nil { words.forget() }
         connection?.drop()
         connection = nil
         isInside = false
@@ -254,17 +271,25 @@ final class SimulatedClient: @unchecked Sendable {
             world.say("\(name) goes on at \(source.life.loop.name)")
             for fault in view.resume(resumed) { report(fault) }
             let kept = leaving?.media?.tracks ?? tracks
+            if let presented { checkEpoch(resumed.welcome.session.epoch, since: presented.epoch) }
+            words.proven(by: presented)
             entered(resumed.welcome.session)
             mediaSide?.goOn(with: kept, source)
         case .move(let order): if isModern { loop.spawn { await self.move(order) } }
-        case .heartbeat(let session): if isModern { self.session = session }
+        case .heartbeat(let session):
+            checkEpoch(session.epoch, since: view.epoch)
+            if isModern { self.session = session }
         case .event(let event):
             world.note(0xE0E0, event.sequence << 16 ^ event.epoch.rawValue)
             if let fault = view.apply(event) { report(fault) }
-        case .ok(let id):
+            if case .participantLeft(let id, let reason) = event.kind, reason == .left || reason == .connectionLost, let other = scenario.inside(id, before: event) {
+                world.fail(.member, "\(name) is told at \(event.sequence) of epoch \(event.epoch.rawValue) that \(other) has left (\(reason)), which is inside there since before")
+            }
+            if case .chat(let message) = event.kind, message.from == participant { words.heard(message.text, event.epoch, event.sequence) }
+        case .ok(let id, let isKept):
             if case .chat(let text)? = waiting[id]?.body {
-                world.say("\(text) is acknowledged at \(source.life.loop.name), \(view.sequence) of \(view.epoch.rawValue)")
-                scenario.acknowledged(text, in: room)
+                world.say("\(text) is acknowledged at \(source.life.loop.name)\(isKept ? "" : ", not kept"), \(view.sequence) of \(view.epoch.rawValue)")
+                if isKept { scenario.acknowledged(text, in: room) } else { words.unkept(text) }
             }
             waiting[id] = nil
         case .error(let id, _, _): if let id { waiting[id] = nil }
@@ -285,6 +310,11 @@ final class SimulatedClient: @unchecked Sendable {
         self.session = session
         say(.hello(Set(ClientFeature.allCases)), asking: false)
     }
+    private func checkEpoch(_ epoch: Epoch, since known: Epoch) {
+        if epoch < known { world.fail(.staleDecision, "\(name) is told of epoch \(epoch.rawValue) of its room after \(known.rawValue)") }
+    }
+    /// What it was told is said, but not kept, and what must not get lost without a word all the same: it can show that, or its edge can.
+    var promised: [String] { words.promised }
     private func report(_ fault: ClientView.Fault) {
         switch fault {
         case .twice(let text): world.fail(.eventTwice, "\(name) is told \(text)")
