@@ -114,9 +114,9 @@ extension SQLStore {
         try await perform { (connection) throws(StoreError) in
             try connection.transaction { () throws(StoreError) in
                 if let node {
-                    try connection.run("INSERT INTO pins (kind, key, node) VALUES ($1, $2, $3) ON CONFLICT (kind, key) DO UPDATE SET node = $3", identity + [.text(node.rawValue)])
+                    _ = try connection.run("INSERT INTO pins (kind, key, node) VALUES ($1, $2, $3) ON CONFLICT (kind, key) DO UPDATE SET node = $3", identity + [.text(node.rawValue)])
                 } else {
-                    try connection.run("DELETE FROM pins WHERE kind = $1 AND key = $2", identity)
+                    _ = try connection.run("DELETE FROM pins WHERE kind = $1 AND key = $2", identity)
                 }
             }
         }

@@ -13,8 +13,10 @@ import Testing
         let got = evidence(pinned, shuffled)
         #expect(got.streams.count == 1)
         let start = 1 << 16 | UInt64(first)
-        #expect(got.streams[0].packets.map(\.sequence) == (0..<10).map { start + $0 })
-        #expect(got.streams[0].packets.map(\.timestamp) == (0..<10).map { 1 << 32 | UInt64($0) * 3000 })
+        let sequences: [UInt64] = (0..<10).map { start + UInt64($0) }
+        let timestamps: [UInt64] = (0..<10).map { (UInt64(1) << 32) + UInt64($0) * 3000 }
+        #expect(got.streams[0].packets.map(\.sequence) == sequences)
+        #expect(got.streams[0].packets.map(\.timestamp) == timestamps)
     }
 
     @Test func duplicatesOfTwoWritersAreDropped() {

@@ -46,7 +46,8 @@ private func video(_ count: Int, ssrc: UInt32 = 1, from: Int64 = 0, sequence: UI
     /// An encoder that forgets its markers: the next timestamp ends the frame.
     @Test func timestampsEndFramesToo() {
         let pinned = Pinned()
-        let items: [(Int64, [UInt8])] = (0..<5).map { i in (Int64(i) * 33_333, rtp(UInt16(i), UInt32(i) * 3_000, i == 0 ? VP8Sample.key : VP8Sample.inter)) }
+        var items: [(Int64, [UInt8])] = []
+        for i in 0..<5 { items.append((Int64(i) * 33_333, rtp(UInt16(i), UInt32(i) * 3_000, i == 0 ? VP8Sample.key : VP8Sample.inter))) }
         #expect(present(evidence(pinned, items)).frames.count == 4)   // nothing ends the last one
     }
     /// Up and down again between two encodings: each change at a key frame, no frame twice, no hole.

@@ -16,3 +16,15 @@ def troupectl(cluster, *arguments, status=OK, topology=None):
     if "--json" in arguments and run.stdout:
         return [json.loads(line) for line in run.stdout.splitlines()][-1]
     return run.stdout + run.stderr
+
+
+def create_room_on(cluster, host, edge, person, title="Placed"):
+    """A room that lives on `host`, with `person` in it by `edge`, and its owner's token. Placement is by hash, so it is pinned there until it lives."""
+    status, created = cluster[edge].post("/api/v1/sessions/create", {"title": title, "host_name": person.name})
+    assert status == 201, created
+    room = created["session_id"]
+    troupectl(cluster, "pin", room, "--to", host)
+    person.join_room(cluster[edge], room)
+    assert troupectl(cluster, "room", room, "--json")["node"] == host
+    troupectl(cluster, "unpin", room)
+    return room, created["host"]["token"]

@@ -1,8 +1,8 @@
 # timeout: 240
 """VP9, H.264 and AV1 from Chromium: passed through to Chromium, and recorded into files that decode."""
 import _media
-from _chromium import Person, chromium
-from _cluster import Cluster, until
+from _chromium import Person, chromium, credential, wait_state
+from _cluster import Cluster
 
 # The page publishes with one codec only, whatever the browser prefers.
 PREFER = """
@@ -22,22 +22,21 @@ PREFER = """
 CONTAINER = {"VP9": ("vp9", ".webm"), "H264": ("h264", ".mkv"), "AV1": ("av1", ".webm")}
 
 
-def publish_and_record(cluster, browser, codec):
-    node, other = cluster["n1"], cluster["n2"]
+def publish(cluster, browser, codec):
     ada, ben = Person(browser, f"Ada {codec}"), Person(browser, "Ben")
     ada.context.add_init_script(PREFER.replace("CODEC", codec))
-    room = ada.create_room(node, codec)
-    ben.join_room(other, room)
+    room = ada.create_room(cluster["n1"], codec)
+    ben.join_room(cluster["n2"], room)
     ben.wait_receiving(seconds=30)
     sent = [entry["codec"] for entry in ada.stats()["sent"] if entry["kind"] == "video"]
     assert sent == [f"video/{codec}"], sent
+    ben.context.close()
     ada.page.click("#record")
-    until("it records", lambda: ada.page.evaluate("document.body.dataset.recording") == "recording")
-    ada.page.wait_for_timeout(5000)
-    ada.page.click("#record")
-    until("it is ready", lambda: ada.page.evaluate("document.body.dataset.recording") == "ready", 30)
-    token = ada.page.evaluate("JSON.parse(sessionStorage.getItem('troupe.room.' + location.pathname.split('/')[2])).token")
-    [recording] = node.get(f"/api/recordings?roomId={room}", token=token)[1]["recordings"]
+    return ada, room
+
+
+def check_track(cluster, codec, ada, room):
+    [recording] = cluster["n1"].get(f"/api/recordings?roomId={room}", token=credential(ada)["token"])[1]["recordings"]
     [track] = [t for t in recording["tracks"] if t["kind"] == "video" and t["name"] == ada.name]
     name, container = CONTAINER[codec]
     [path] = (cluster.storage / "rooms" / room / recording["recording_id"] / "tracks" / track["peer_id"]).glob(f"{track['track_id']}*{container}")
@@ -45,16 +44,19 @@ def publish_and_record(cluster, browser, codec):
     assert found["codec"] == name and found["duration"] > 3.5, found
     errors = _media.decode_errors(path)
     assert not errors, errors[:600]
-    ada.leave()
-    ben.leave()
-    for person in (ada, ben):
-        person.context.close()
 
 
 def main():
     with Cluster({"n1": ["edge", "room", "recorder"], "n2": ["edge", "room"]}) as cluster, chromium() as browser:
-        for codec in CONTAINER:
-            publish_and_record(cluster, browser, codec)
+        publishers = {codec: publish(cluster, browser, codec) for codec in CONTAINER}
+        for ada, _ in publishers.values():
+            wait_state(ada, "recording", 15)
+        ada.page.wait_for_timeout(5000)
+        for ada, _ in publishers.values():
+            ada.page.click("#record")
+        for codec, (ada, room) in publishers.items():
+            wait_state(ada, "ready", 30)
+            check_track(cluster, codec, ada, room)
             print(f"{codec} passed")
     print("VP9, H.264 and AV1 pass through and are recorded")
 

@@ -3,6 +3,7 @@
 import _namespace
 from _chromium import Person, chromium
 from _cluster import Cluster, until
+from _troupectl import create_room_on
 
 
 def pipe_packets(node):
@@ -29,8 +30,7 @@ def blocking_the_pipe_stops_the_picture(ada, ben, edge_a, edge_b):
     ben.wait_receiving()
 
 
-def the_room_outlives_its_host(cluster, ada, ben, room):
-    token = ada.page.evaluate("JSON.parse(sessionStorage.getItem('troupe.room.' + location.pathname.split('/')[2])).token")
+def the_room_outlives_its_host(cluster, ada, ben, room, token):
     survivors = {ada.page.evaluate("document.body.dataset.node"), ben.page.evaluate("document.body.dataset.node")}
     status, session = cluster[sorted(survivors)[0]].get(f"/api/v1/sessions/{room}", token=token)
     assert status == 200, session
@@ -55,27 +55,14 @@ def main():
     with Cluster({name: ["edge", "room", "recorder"] for name in ("n1", "n2", "n3")}) as cluster, chromium() as browser:
         edge_a, edge_b = cluster["n1"], cluster["n2"]
         ada, ben = Person(browser, "Ada"), Person(browser, "Ben")
-        room = room_hosted_by(cluster, "n3", ada)
+        room, token = create_room_on(cluster, "n3", "n1", ada)
         ben.join_room(edge_b, room)
         ada.wait_receiving()
         ben.wait_receiving()
         pictures_cross(cluster, ada, ben, edge_a, edge_b)
         blocking_the_pipe_stops_the_picture(ada, ben, edge_a, edge_b)
-        the_room_outlives_its_host(cluster, ada, ben, room)
+        the_room_outlives_its_host(cluster, ada, ben, room, token)
     print("two nodes, one room; its host's death went unseen")
-
-
-def room_hosted_by(cluster, wanted, person):
-    """Placement is by hash: rooms are created until one lands on the wanted node."""
-    for attempt in range(24):
-        room = person.create_room(cluster["n1"], f"Room {attempt}")
-        token = person.page.evaluate("JSON.parse(sessionStorage.getItem('troupe.room.' + location.pathname.split('/')[2])).token")
-        status, session = cluster["n1"].get(f"/api/v1/sessions/{room}", token=token)
-        assert status == 200, session
-        if session["node"] == wanted:
-            return room
-        person.leave()
-    raise AssertionError(f"24 rooms, none on {wanted}")
 
 
 main()

@@ -1,4 +1,5 @@
 import Contracts
+import Hashing
 import Primitives
 import Testing
 

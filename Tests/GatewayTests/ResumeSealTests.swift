@@ -1,5 +1,6 @@
 import Conference
 import Contracts
+import Hashing
 import Primitives
 import Testing
 

@@ -23,7 +23,10 @@ import Testing
     }
     @Test func addressesThatDifferInOnePlaceAreKeptApart() {
         let table = FlatTable<SocketAddress>(emptyKey: SocketAddress(ipv4: 0, port: 0))
-        let all = (0..<4000).map { SocketAddress(ipv4: 0x7F00_0001 + UInt32($0 / 200), port: UInt16(40_000 + $0 % 200)) }
+        let all = (0..<4000).map { (number: Int) -> SocketAddress in
+            let host = 0x7F00_0001 + UInt32(number / 200), port = UInt16(40_000 + number % 200)
+            return SocketAddress(ipv4: host, port: port)
+        }
         for (i, address) in all.enumerated() { table.set(address, Int32(i)) }
         for (i, address) in all.enumerated() { #expect(table.find(address) == Int32(i)) }
         #expect(table.find(SocketAddress(ipv4: 0, port: 0)) == -1)

@@ -17,7 +17,7 @@ struct PacketFacts {
         static let tl0PictureIndex = Flags(rawValue: 1 << 6)
         static let paddingOnly = Flags(rawValue: 1 << 7)
         // No set literals on the packet path: unoptimised they are arrays.
-        static let none = Flags(rawValue: 0)
+        static let none = Flags()
         static let startsKeyFrame = Flags(rawValue: keyFrame.rawValue | startsFrame.rawValue)
     }
     var timestamp: UInt32 = 0

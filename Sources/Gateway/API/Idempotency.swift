@@ -1,5 +1,6 @@
 // `Idempotency-Key`: a repeated request is answered with what the first one was answered.
 internal import Contracts
+internal import Hashing
 internal import Primitives
 
 /// Keeps successful answers in the room store for a day. Confined to the gateway's loop.

@@ -1,5 +1,6 @@
 // Access tokens: JSON Web Tokens (RFC 7519) signed with HMAC-SHA256 (RFC 7518 section 3.2), whose `video` grant has the
 // field's usual claims, so that token libraries people already have mint tokens that work here.
+internal import Hashing
 package import Primitives
 
 package enum TokenError: Error, Equatable, Sendable, CustomStringConvertible {

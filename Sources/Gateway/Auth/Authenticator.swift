@@ -1,5 +1,6 @@
 // From a presented credential to what its bearer may do.
 package import Conference
+internal import Hashing
 package import Primitives
 
 /// Verifies tokens and mints those that `create` and `join` hand out. A value: the time is an argument.

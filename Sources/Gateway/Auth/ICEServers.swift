@@ -1,7 +1,8 @@
 // The STUN and TURN servers clients are given, with credentials that end by themselves.
-package import Conference
+internal import Conference
 internal import Contracts
-package import Primitives
+internal import Hashing
+internal import Primitives
 
 /// A server of the topology's `turn`.
 package struct TURNService: Sendable {

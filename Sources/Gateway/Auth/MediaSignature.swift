@@ -1,4 +1,5 @@
 // Signed, expiring URLs for recorded files: no raw storage path is ever open.
+internal import Hashing
 package import Primitives
 
 /// Signs `/media/{key}` for a short while; every node with the same keys verifies it.

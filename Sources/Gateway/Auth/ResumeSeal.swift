@@ -1,6 +1,7 @@
 // Resume tokens: what an edge vouches for about a session, for any other edge to believe without asking the store.
 package import Conference
 internal import Contracts
+internal import Hashing
 package import Primitives
 
 /// Seals and opens them (Seal.swift). A value: the time is an argument.

@@ -1,5 +1,6 @@
 // Tokens that work once: a guest's invitation, and the composition service's. The text goes out once; the store has its hash.
 internal import Contracts
+internal import Hashing
 internal import Primitives
 
 enum SingleUseToken {

@@ -1,5 +1,6 @@
 // Sends signed requests to one bucket, again where that may help, and counts.
 internal import Glibc
+internal import Hashing
 internal import Primitives
 internal import Synchronization
 

@@ -1,5 +1,6 @@
 // AWS Signature Version 4 for S3: headers, and URLs that are signed in advance.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html
+internal import Hashing
 internal import Primitives
 
 /// Who signs. Not printable: the secret stands in no log and no error.
@@ -65,8 +66,8 @@ struct S3Signature: Sendable {
         let headers = request.headers.sorted { $0.name < $1.name }.map { "\($0.name):\(Self.trimmed($0.value))\n" }.joined()
         let canonical = "\(request.method)\n\(request.encodedPath)\n\(request.encodedQuery)\n\(headers)\n\(names)\n\(request.payload)"
         let text = "AWS4-HMAC-SHA256\n\(S3Time.basic(time))\n\(scope(time))\n\(Digests.hex(Digests.sha256(Array(canonical.utf8))))"
-        let key = [S3Time.day(time), region, service, "aws4_request"].reduce(Array("AWS4".utf8) + credentials.secret) { Digests.hmac(key: $0, $1) }
-        return Digests.hex(Digests.hmac(key: key, text))
+        let key = [S3Time.day(time), region, service, "aws4_request"].reduce(Array("AWS4".utf8) + credentials.secret) { Digests.hmacSHA256(key: $0, Array($1.utf8)) }
+        return Digests.hex(Digests.hmacSHA256(key: key, Array(text.utf8)))
     }
 
     /// Without spaces at the ends, runs of them as one.

@@ -86,7 +86,10 @@ import Testing
         for (index, sample) in out[0].enumerated() {
             if abs(sample) > 0.15 { if quiet > 9_600 { beeps.append(Double(index) / 48) }; quiet = 0 } else { quiet += 1 }
         }
-        let wanted = (0..<8).map { Double($0) * 998 + ($0 >= 6 ? 3_000 : 0) }
+        let wanted = (0..<8).map { (beep: Int) -> Double in
+            let late: Double = beep >= 6 ? 3_000 : 0
+            return Double(beep) * 998 + late
+        }
         #expect(beeps.count == wanted.count, "\(beeps)")
         for (beep, wanted) in zip(beeps, wanted) { #expect(abs(beep - wanted) < 6, "\(beep) instead of \(wanted)") }
     }
