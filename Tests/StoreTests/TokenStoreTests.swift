@@ -70,7 +70,7 @@ extension Sample {
         _ = try await store.insertToken(Sample.hash(3), for: Sample.guest, scopes: [], life: .seconds(60))
         #expect(try await store.burnToken(Sample.hash(1), for: Sample.guest, scope: nil) == .refused(.unknown))
         _ = try await store.insertToken(Sample.hash(4), for: Sample.composition, scopes: [], life: .seconds(60))
-        try await store.deleteRecording("rec-1")
+        _ = try await store.deleteRecording("rec-1")
         #expect(try await store.burnToken(Sample.hash(4), for: Sample.composition, scope: nil) == .refused(.unknown))
         await database.close()
     }
@@ -118,7 +118,7 @@ extension Sample {
         #expect(try await save("{}", expecting: 0, id: "e") == .full)
         #expect(try await store.compositions(of: "rec-1").count == CompositionLimits.perRecording)
         #expect(try await store.compositions(of: "rec-1").first == third)
-        try await store.deleteRecording("rec-1")
+        _ = try await store.deleteRecording("rec-1")
         #expect(try await store.compositions(of: "rec-1").isEmpty)
         await database.close()
     }
