@@ -1,4 +1,5 @@
 import Conference
+import Hashing
 import Primitives
 import Testing
 

@@ -3,6 +3,7 @@
 internal import Conference
 internal import Contracts
 internal import EventLoop
+internal import Hashing
 internal import Primitives
 
 struct UploadRoutes: Sendable {

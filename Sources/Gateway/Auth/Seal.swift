@@ -1,4 +1,5 @@
 // JSON this cluster vouches for: whoever holds it cannot change it, and any node believes it without asking the store.
+internal import Hashing
 internal import Primitives
 
 /// `base64url(JSON) "." base64url(HMAC-SHA256)`, under keys derived (HKDF, RFC 5869) from the API keys all nodes share, apart for each
