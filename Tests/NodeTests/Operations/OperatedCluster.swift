@@ -42,8 +42,12 @@ final class SharedRows: RoomStore, RecordingStore {
     func unfinishedRecordings(recorder: NodeName) async throws -> [RecordingRecord] {
         try look { _, all in all.values.filter { $0.recorder == recorder && $0.status.state != .ready && $0.status.state != .failed } }
     }
+    func recordings(of participant: ParticipantID, limit: Int) async throws -> [RecordingRecord] { [] }   // nobody is kept as admitted
+    func overdueRecordings(at now: WallTime, limit: Int) async throws -> [RecordingRecord] {
+        try look { _, all in Array(all.values.filter { !$0.status.state.isActive && $0.deleteAfter.map { $0 <= now } ?? false }.sorted { $0.startedAt < $1.startedAt }.prefix(limit)) }
+    }
     func update(_ recording: RecordingRecord) async throws { try await insert(recording) }
-    func deleteRecording(_ id: RecordingID) async throws { _ = try look { _, all in all.removeValue(forKey: id) } }
+    func deleteRecording(_ id: RecordingID) async throws -> Int { try look { _, all in all.removeValue(forKey: id) == nil ? 0 : 1 } }
 }
 
 final class OperatedNode: Sendable {
