@@ -36,6 +36,7 @@ final class Attachment: @unchecked Sendable {
     enum Limits {
         static let heartbeat = 10.0                             // seconds, where the node says nothing
         static let patience = Duration.milliseconds(700)        // after a heartbeat: silence that long, and the node counts as gone
+        static let lastWord = Duration.milliseconds(200)        // for the node's goodbye, after its media session ended
     }
 
     init(number: Int, url: NodeURL, owner: Participant, bind: SocketAddress) throws {
@@ -59,8 +60,9 @@ final class Attachment: @unchecked Sendable {
         switch event {
         case .connected: isConnected = true
         case .selected: break
-        // Ending it takes the peer away, which this call comes from.
-        case .closed(let reason): media.loop.post { [self] in if !isOver { owner.lost(self, "the media session closed: \(reason)") } }
+        // Ending it takes the peer away, which this call comes from. A node that closes it says goodbye as well, by another way.
+        case .closed(let reason):
+            _ = media.loop.schedule(after: reason == .remote ? Limits.lastWord : .zero) { [self] in if !isOver { owner.lost(self, "the media session closed: \(reason)") } }
         }
     }
     func closed(_ text: String) {

@@ -13,11 +13,14 @@ export class Devices {
     this.choice = { audio: localStorage.getItem("troupe.mic") ?? "", video: localStorage.getItem("troupe.camera") ?? "" };
     this.wanted = { audio: true, video: true };
     this.problem = null;
+    this.opened = Promise.resolve();
+    this.closed = false;
   }
   track(kind) { return this.stream.getTracks().find((track) => track.kind === kind) ?? null; }
 
-  /** Asks once for both; falls back to whichever is there. */
-  async open() {
+  /** Asks once for both; falls back to whichever is there. `opened` is when the person has answered: that may be after they joined. */
+  open() { return this.opened = this.#ask(); }
+  async #ask() {
     if (!navigator.mediaDevices) {
       this.problem = "Camera and microphone need HTTPS. Open this page by its https:// address.";
       return;
@@ -30,7 +33,10 @@ export class Devices {
     for (const constraints of attempts) {
       try {
         const stream = await navigator.mediaDevices.getUserMedia(constraints);
-        for (const track of stream.getTracks()) this.stream.addTrack(track);
+        for (const track of stream.getTracks()) {
+          // They left, or chose another meanwhile.
+          if (this.closed || this.track(track.kind)) track.stop(); else this.stream.addTrack(track);
+        }
         break;
       } catch (error) {
         this.problem = error.name === "NotAllowedError" ? "The browser was not allowed to use camera and microphone." : "No camera or microphone was found.";
@@ -55,7 +61,10 @@ export class Devices {
     const track = this.track(kind);
     if (track) track.enabled = enabled;
   }
-  close() { for (const track of this.stream.getTracks()) track.stop(); }
+  close() {
+    this.closed = true;
+    for (const track of this.stream.getTracks()) track.stop();
+  }
 }
 
 /** The preview of lobby and pre-join: picture, switches, device lists, level. */

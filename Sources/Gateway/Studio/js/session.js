@@ -56,6 +56,8 @@ class Session {
     byId("prejoin").hidden = true;
     byId("room").hidden = byId("controls").hidden = false;
     this.signalling.open();
+    // Who joins before the browser has its answer about camera and microphone is seen and heard from then on.
+    this.devices.opened.then(() => { if (this.peer && !this.finished) this.publishDevices(); });
   }
 
   // What the node says
@@ -238,9 +240,9 @@ class Session {
   publishDevices() {
     for (const [kind, source] of [["audio", "microphone"], ["video", "camera"]]) {
       const track = this.devices.track(kind);
-      if (track) this.peer.add(track, source, !this.devices.wanted[kind]);
+      if (track && !this.peer.trackId(source)) this.peer.add(track, source, !this.devices.wanted[kind]);
     }
-    if (this.screen) this.peer.add(this.screen, "screen_share", false);
+    if (this.screen && !this.peer.trackId("screen_share")) this.peer.add(this.screen, "screen_share", false);
     this.showControls();
   }
 
