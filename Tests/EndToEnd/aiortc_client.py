@@ -1,4 +1,5 @@
 # timeout: 180
+# beside: others
 """aiortc on one node and Chromium on the other: a client that is no browser, speaking the WebSocket by hand."""
 import asyncio
 import concurrent.futures

@@ -1,4 +1,5 @@
 # timeout: 120
+# beside: others
 """What strangers send: each gets a clear answer or is dropped and counted, and the room next door does not notice."""
 import os
 import random

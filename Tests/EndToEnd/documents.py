@@ -1,4 +1,5 @@
 # timeout: 120
+# beside: others
 """Runs every snippet of the documents that is marked with `<!-- run -->`, as a reader would: against a running node."""
 import os
 import pathlib

@@ -1,4 +1,5 @@
 # timeout: 240
+# beside: others
 """troupectl on three real nodes: it looks, moves a room under its callers, drains, and goes on when a node is gone."""
 import json
 import os
