@@ -78,6 +78,8 @@ extension ClusterSystem {
     // MARK: Links
 
     /// Every link as it is now, members' by name and then operators'.
+    /// On the control loop. For proofs of what a cut network does: no link to another node for `span`; the store stays within reach.
+    package func sever(for span: Duration) { links.sever(for: span) }
     package func linkReports() async -> [LinkReport] { (try? await onLoop { [self] in links.reports }) ?? [] }
     /// What both ends of the link to a node can beyond the protocol version; empty without a link.
     package func capabilities(of node: NodeName) async -> Set<String> { (try? await onLoop { [self] in links.link(to: node)?.capabilities ?? [] }) ?? [] }

@@ -71,6 +71,8 @@ package struct Topology: Sendable, Equatable {
     /// How long a node that is told to stop lets its clients move to others.
     package var drainSeconds = Topology.defaultDrainSeconds
     package static let defaultDrainSeconds = 10
+    /// Whether operators may do faults to its nodes: for test clusters.
+    package var allowsChaos = false
 
     package func node(_ name: NodeName) -> TopologyNode? { nodes.first { $0.name == name } }
     /// Where people reach a node: its own address, whatever `public_url` says.

@@ -4,7 +4,7 @@ internal import Primitives
 
 /// The keys of each mapping, in the order they are listed to people. `Topology/schema.json` names the same ones; a test compares them.
 package enum TopologyKeys {
-    package static let root = ["nodes", "store", "storage", "public_url", "origins", "tls", "ca_dir", "keys_file", "turn", "studio_dir", "drain_seconds"]
+    package static let root = ["nodes", "store", "storage", "public_url", "origins", "tls", "ca_dir", "keys_file", "turn", "studio_dir", "drain_seconds", "chaos"]
     package static let node = ["name", "host", "bind", "cluster_port", "http_port", "media_ports", "pipe_ports", "announced", "roles", "region", "capacity", "media_cpus", "pipeline_cpus"]
     package static let store = ["sqlite", "postgres"]
     package static let postgres = ["url_file"]
@@ -84,11 +84,12 @@ struct TopologyReader {
         }
         let tls = tls(&fields), turn = turn(&fields), studio = fields.text("studio_dir")
         let drain = fields.integer("drain_seconds", in: 0...Topology.Limits.drainSeconds, example: "10")
+        let chaos = fields.truth("chaos") ?? false
         guard let store, let storage, let caFolder, let keysFile else { return nil }
         return Topology(
             nodes: nodes, store: store, storageFolder: resolved(storage.folder), storageIsShared: storage.shared, storageBucket: storage.bucket,
             publicURL: publicURL, extraOrigins: origins.map(\.text), tls: tls, caFolder: resolved(caFolder), keysFile: resolved(keysFile),
-            turn: turn, studioFolder: studio.map(resolved), drainSeconds: drain ?? Topology.defaultDrainSeconds)
+            turn: turn, studioFolder: studio.map(resolved), drainSeconds: drain ?? Topology.defaultDrainSeconds, allowsChaos: chaos)
     }
 
     // MARK: Nodes

@@ -78,6 +78,17 @@ import Testing
             #expect(a.downs == [] && b.downs == [])
         }
     }
+    @Test func aSeveredNodeIsDeclaredDownAndComesBack() async throws {
+        try await withCluster(["a", "b", "c"]) { nodes async throws in
+            let life = nodes[0].system.incarnation
+            try await nodes[0].system.onLoop { nodes[0].system.sever(for: .seconds(3)) }
+            for node in nodes[1...] { try await until("a is down") { node.downs.contains(Life("a", life)) } }
+            #expect(nodes[1].system.member("c") != nil && nodes[1].downs.count == 1, "the others keep each other")
+            for node in nodes[1...] { try await until("a is back, in a new life") { node.system.member("a").map { $0.incarnation > life } ?? false } }
+            let there = Echo(nodes[0].system, on: nodes[0].loop)
+            #expect(try await Echo.resolve(id: there.id, using: nodes[1].system).add(1, 2) == 3)
+        }
+    }
     @Test func anOrderlyEndIsKnownAtOnce() async throws {
         try await withCluster(["a", "b"], change: { $0.timing.lossShortest = .seconds(60); $0.timing.silenceShortest = .seconds(60) }) { nodes async throws in
             await nodes[1].system.shutdown()

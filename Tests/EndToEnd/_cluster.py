@@ -121,8 +121,8 @@ class Node:
 class Cluster:
     """`with Cluster({"n1": ["edge", "room"], …}) as cluster:` runs those nodes; they are gone afterwards."""
 
-    def __init__(self, nodes, start=True, public_url=None):
-        self.public_url = public_url
+    def __init__(self, nodes, start=True, public_url=None, chaos=False):
+        self.public_url, self.chaos = public_url, chaos
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="troupe-test-"))
         self.topology = self.folder / "topology.yaml"
         self.storage = self.folder / "recordings"
@@ -137,6 +137,8 @@ class Cluster:
                      f"    media_ports: [{node.media_port}]", f"    pipe_ports: [{node.pipe_port}]", "    announced: [127.0.0.1]",
                      f"    roles: [{', '.join(node.roles)}]"]
         text += ["store:", f"  sqlite: {self.folder}/troupe.db", "storage:", f"  folder: {self.storage}", f"ca_dir: {self.folder}/ca", f"keys_file: {self.folder}/keys.yaml"]
+        if self.chaos:
+            text.append("chaos: true")
         if self.public_url:
             text.append(f"public_url: {self.public_url}")
         self.topology.write_text("\n".join(text) + "\n")

@@ -175,6 +175,21 @@ def it_cuts_off_who_cannot_move(cluster, described):
     return left
 
 
+def it_breaks_what_may_be_broken(cluster):
+    """Where the topology allows it, a node is cut off under clients; the verdict is theirs."""
+    assert "chaos: true" in troupectl(cluster, "chaos", "stall", "--on", "n1", "--clients", "1", status=FAILED)
+    with Cluster({name: ["edge", "room"] for name in ("m1", "m2", "m3")}, chaos=True) as other:
+        until("all see each other", lambda: all(node["state"] == "up" and len(node["links"]) == 2 for node in troupectl(other, "nodes", "--json")["nodes"]), 10)
+        verdict = troupectl(other, "chaos", "sever", "--for", "2s", "--clients", "3", "--json")
+        assert verdict["plan"] == "sever" and verdict["passed"] and len(verdict["objectives"]) >= 6, verdict
+        assert all(row["met"] for row in verdict["objectives"]) and any(0 < row.get("seconds", 0) < row["bar"] for row in verdict["objectives"] if "bar" in row), verdict
+        said = troupectl(other, "chaos", "kill", "--on", "m3", "--clients", "3")
+        assert said.count("ok  ") >= 5 and "kill of m3: passed" in said, said
+        assert other["m3"].process.wait(5) == -signal.SIGKILL
+        assert "m3 not up" in troupectl(other, "chaos", "kill", status=FAILED)
+    return verdict
+
+
 def http_wants_an_administrator(cluster, described):
     n3 = cluster["n3"]
     status, created = n3.post("/api/v1/sessions/create", {"title": "Guarded", "host_name": "Ada", "mode": "sfu"})
@@ -284,6 +299,7 @@ def main():
         moved = it_moves_a_room_under_its_callers(cluster, described, room)
         drained = it_drains_and_undrains(cluster, described)
         it_cuts_off_who_cannot_move(cluster, described)
+        it_breaks_what_may_be_broken(cluster)
         admin = http_wants_an_administrator(cluster, described)
         events_are_followed(cluster, admin)
         a_wrong_certificate_is_refused(cluster)

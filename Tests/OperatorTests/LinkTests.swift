@@ -30,6 +30,7 @@ private final class Work: OperationsService {
         return DrainReport(node: node, state: .draining)
     }
     func undrain(_ node: NodeName) async throws -> DrainReport { DrainReport(node: node) }
+    func fault(_ fault: Fault, on node: NodeName, seconds: Double) async throws -> FaultReport { throw ServiceError(.forbidden, code: "chaos_not_allowed", message: "no") }
     func rebalance(_ order: RebalanceOrder, _ reach: Reach) async throws -> RebalanceReport { throw ServiceError(.conflict, code: "no_plan", message: "no plan") }
 }
 

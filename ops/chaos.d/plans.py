@@ -268,7 +268,9 @@ def quiet(world, arguments):
     """Nothing is broken, but the processors are kept busy: nobody may be declared down."""
     verdict = Verdict("quiet")
     begun, before = time.time(), processor_seconds()
-    burners = [subprocess.Popen(["nice", "-n", str(arguments.load_nice), "sh", "-c", "while :; do :; done"]) for _ in range(max(1, (os.cpu_count() or 1) * arguments.load // 100))] if arguments.load else []
+    # A session of its own: the kernel weighs sessions first, and processes within them.
+    burn = f"echo {arguments.load_nice} > /proc/self/autogroup || true; exec nice -n {arguments.load_nice} sh -c 'while :; do :; done'"
+    burners = [subprocess.Popen(["sh", "-c", burn], start_new_session=True, stderr=subprocess.DEVNULL) for _ in range(max(1, (os.cpu_count() or 1) * arguments.load // 100))] if arguments.load else []
     try:
         run = Run(world, arguments, after=arguments.minutes * 60 - STEADY_SECONDS)
         run.finish()

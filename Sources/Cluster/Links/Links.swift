@@ -23,6 +23,8 @@ final class Links: @unchecked Sendable {
     private var toRenew: [NodeName] = []
     private var lastLinked: [NodeName: Int] = [:]
     private var isStopped = false
+    /// Orders of `sever` that are not over.
+    private var severed = 0
 
     init(_ system: ClusterSystem) {
         self.system = system
@@ -59,6 +61,7 @@ final class Links: @unchecked Sendable {
     // MARK: Connecting
 
     private func accept(_ stream: any Stream) {
+        guard severed == 0 else { return turnAway(stream, "severed for a test") }
         guard let server, !isStopped, strangers.count < Limits.strangers else { return turnAway(stream, "too many connections that have not said who they are") }
         begin(stream, server, .accepted)
     }
@@ -76,7 +79,10 @@ final class Links: @unchecked Sendable {
     }
     /// The dialer has a connection.
     func connected(_ stream: any Stream, _ target: Dialer.Target) {
-        guard let client else { return stream.abort() }
+        guard let client, severed == 0 else {
+            stream.abort()
+            return dialer.failed(target, "severed for a test")
+        }
         begin(stream, client, .dialed(target))
     }
     /// Whether a link to it is missing.
@@ -226,6 +232,16 @@ final class Links: @unchecked Sendable {
     /// All at once, to be made anew.
     func endAll(_ why: String) {
         for link in up.sorted(by: { $0.key < $1.key }).map(\.value) + Array(retiring.values) { link.end(why) }
+    }
+
+    /// No other node is linked for `span`. Operators' links stay.
+    func sever(for span: Duration) {
+        severed += 1
+        endAll("severed for a test")
+        loop.schedule(after: span) { [weak self] in
+            self?.severed -= 1
+            self?.dialAgain()
+        }
     }
 
     // MARK: New certificates

@@ -66,6 +66,20 @@ extension ClusterOperations {
         return draining.end()
     }
 
+    package func fault(_ fault: Fault, on node: NodeName, seconds: Double) async throws -> FaultReport {
+        try requireKnown(node)
+        guard seconds.isFinite, Fault.Limits.seconds.contains(seconds) else {
+            throw ServiceError(.malformed, code: "bad_span", message: "a fault lasts \(Fault.Limits.seconds.lowerBound) to \(Int(Fault.Limits.seconds.upperBound)) seconds")
+        }
+        guard node == here else { return try await order(node) { try await $0.fault(fault, on: node, seconds: seconds) } }
+        guard let suffer = process.suffer else {
+            throw ServiceError(.forbidden, code: "chaos_not_allowed", message: "\(node) takes no faults: `chaos: true` in the topology allows them, for clusters nobody needs")
+        }
+        context.log(.warning, "fault", ["fault": fault.rawValue, "seconds": "\(seconds)"])
+        context.loop.schedule(after: Limits.lastWord) { suffer(fault, .milliseconds(Int64(seconds * 1000))) }
+        return FaultReport(node: node, fault: fault, seconds: seconds)
+    }
+
     // MARK: Plans
 
     package func rebalance(_ order: RebalanceOrder, _ reach: Reach) async throws -> RebalanceReport {

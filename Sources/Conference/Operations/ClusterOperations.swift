@@ -16,6 +16,8 @@ package final class ClusterOperations: OperationsService {
         package static let order = Duration.seconds(4)
         /// For a move.
         package static let move = Duration.seconds(10)
+        /// For an answer to leave before a fault.
+        package static let lastWord = Duration.milliseconds(50)
         /// Jobs and rooms' pins that are looked at.
         package static let jobs = 500
     }
@@ -25,8 +27,10 @@ package final class ClusterOperations: OperationsService {
         package var startedAt: WallTime
         /// The last second's load; rooms and participants are added here.
         package var sample: @Sendable () -> NodeSample
-        package init(version: String, startedAt: WallTime, sample: @escaping @Sendable () -> NodeSample) {
-            self.version = version; self.startedAt = startedAt; self.sample = sample
+        /// Does a fault to the process; nil where the topology does not allow it.
+        package var suffer: (@Sendable (Fault, Duration) -> Void)?
+        package init(version: String, startedAt: WallTime, sample: @escaping @Sendable () -> NodeSample, suffer: (@Sendable (Fault, Duration) -> Void)? = nil) {
+            self.version = version; self.startedAt = startedAt; self.sample = sample; self.suffer = suffer
         }
     }
 

@@ -24,7 +24,7 @@ package distributed actor Operations {
     package static let service = "operations"
     /// All an operator's certificate lets one call.
     package static let methods: Set<String> = [
-        "nodes", "rooms", "room", "recordings", "jobs", "top", "events", "move", "pin", "drain", "undrain", "rebalance",
+        "nodes", "rooms", "room", "recordings", "jobs", "top", "events", "move", "pin", "drain", "undrain", "rebalance", "fault",
     ]
     private let work: any OperationsService
 
@@ -58,6 +58,8 @@ package distributed actor Operations {
     package distributed func drain(_ node: NodeName, seconds: Double) async throws -> DrainReport { try await work.drain(node, seconds: seconds) }
     package distributed func undrain(_ node: NodeName) async throws -> DrainReport { try await work.undrain(node) }
     package distributed func rebalance(_ order: RebalanceOrder, _ reach: Reach) async throws -> RebalanceReport { try await work.rebalance(order, reach) }
+    /// Where the topology allows it. The node answers first and suffers then.
+    package distributed func fault(_ fault: Fault, on node: NodeName, seconds: Double) async throws -> FaultReport { try await work.fault(fault, on: node, seconds: seconds) }
 }
 
 /// What a node can do for operators, whatever wire they come by. Called on the control loop; every answer is bounded in time.
@@ -74,4 +76,5 @@ package protocol OperationsService: Sendable {
     func drain(_ node: NodeName, seconds: Double) async throws -> DrainReport
     func undrain(_ node: NodeName) async throws -> DrainReport
     func rebalance(_ order: RebalanceOrder, _ reach: Reach) async throws -> RebalanceReport
+    func fault(_ fault: Fault, on node: NodeName, seconds: Double) async throws -> FaultReport
 }

@@ -60,7 +60,7 @@ package enum Wiring {
         let metrics = NodeMetrics(environment: environment, system: system, edge: edge, media: media, planes: planes, recorder: recorder)
         let sampler = NodeSampler(name: environment.node.name, loop: environment.control, media: media)
         let operations = ClusterOperations(
-            context: context, process: .init(version: Release.version, startedAt: environment.startedAt, sample: { sampler.sample }))
+            context: context, process: .init(version: Release.version, startedAt: environment.startedAt, sample: { sampler.sample }, suffer: environment.topology.allowsChaos ? NodeFaults(loop: environment.control, system: system, log: log).suffer : nil))
         Operations.provide(operations, in: system)
         sampler.start()
         let runner = environment.node.roles.contains(.compositor)

@@ -83,6 +83,15 @@ enum CommandTable {
             ],
             summary: "moves rooms so that load follows capacity"),
         CommandDescription(
+            name: "chaos", operands: [Operand(name: ChaosPlan.allCases.map(\.rawValue).joined(separator: "|"), kind: .choice(ChaosPlan.allCases.map(\.rawValue)))],
+            options: [
+                Option(name: "--on", value: "NODE", kind: .node, summary: "whom it meets (the node that hosts the clients' room)"),
+                Option(name: "--for", value: "SPAN", kind: .span, summary: "how long a node stalls or is severed (5s)"),
+                Option(name: "--clients", value: "N", kind: .number, summary: "clients that receive meanwhile (6, at most 50)"),
+            ],
+            summary: "breaks a node of a test cluster under clients, and says what it cost",
+            details: "Only where the topology says `chaos: true`. kill: the process ends as by kill -9, and stays away until it is started again; stall: it stands still; sever: it has no link to other nodes; drain: it is emptied and taken back. Clients are those of troupe-load, in a room of their own. Exit status 1 where an objective was missed."),
+        CommandDescription(
             name: "recordings",
             options: [
                 Option(name: "--room", value: "ROOM", kind: .room, summary: "only of this room"),

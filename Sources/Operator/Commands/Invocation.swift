@@ -13,6 +13,7 @@ enum Order: Equatable {
     case drain(NodeName, seconds: Double, waits: Bool)
     case undrain(NodeName)
     case rebalance(RebalanceOrder)
+    case chaos(ChaosOrder)
     case recordings(RecordingQuery)
     case jobs(Int)
     case top(interval: Duration, once: Bool)
@@ -67,6 +68,11 @@ struct Invocation: Equatable {
             return .drain(NodeName(try words.operand(0, isID: true)), seconds: deadline.inSeconds, waits: words.has("--wait"))
         case "undrain": return .undrain(NodeName(try words.operand(0, isID: true)))
         case "rebalance": return .rebalance(try rebalance(words))
+        case "chaos":
+            let span = try words.span("--for", .seconds(Fault.Limits.seconds.lowerBound) ... .seconds(Fault.Limits.seconds.upperBound)) ?? .seconds(Fault.Limits.usual)
+            return .chaos(ChaosOrder(
+                plan: ChaosPlan(rawValue: try words.operand(0)) ?? .kill, node: try words.node("--on"), span: span,
+                clients: try words.count("--clients", ChaosOrder.Limits.clientsMost) ?? ChaosOrder.Limits.clients))
         case "recordings": return .recordings(RecordingQuery(room: try words.id("--room").map { RoomID($0) }, limit: try words.count("--limit", RecordingQuery.Limits.rowsMost) ?? RecordingQuery.Limits.rows))
         case "jobs": return .jobs(try words.count("--limit", 500) ?? 100)
         case "top": return .top(interval: try words.span("--interval", Limits.intervalLeast ... .seconds(3600)) ?? Limits.interval, once: words.has("--once"))

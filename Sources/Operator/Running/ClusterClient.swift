@@ -19,7 +19,9 @@ final class ClusterClient: @unchecked Sendable {
     }
     private let loop: UVLoop
     private let invocation: Invocation
-    private let topology: Topology
+    let topology: Topology
+    /// Asked no more.
+    private var avoided: NodeName?
     private let identity: TLSIdentity
     private var system: ClusterSystem?
     /// Whom the last answer came from.
@@ -59,11 +61,19 @@ final class ClusterClient: @unchecked Sendable {
             asked = try await system.connected(within: invocation.timeout).name
             return system
         }
-        if let name = invocation.node, let wanted = topology.node(name) {
+        if let name = invocation.node, name != avoided, let wanted = topology.node(name) {
             if let system = try? await connect([wanted], within: min(Limits.preferred, invocation.timeout)) { return system }
             if topology.nodes.count > 1 { Console.error("troupectl: \(name) does not let us in; asking the others\n") }
         }
-        return try await connect(topology.nodes, within: invocation.timeout)
+        return try await connect(topology.nodes.filter { $0.name != avoided }, within: invocation.timeout)
+    }
+    /// From now on other nodes are asked.
+    func avoid(_ node: NodeName) async throws {
+        avoided = node
+        _ = try await connected()
+        guard asked == node else { return }
+        await system?.shutdown()
+        system = nil
     }
     private func connect(_ nodes: [TopologyNode], within limit: Duration) async throws -> ClusterSystem {
         var configuration = ClusterConfiguration(name: OperatorIdentity.name, tls: identity)

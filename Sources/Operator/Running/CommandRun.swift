@@ -76,6 +76,10 @@ final class CommandRun: @unchecked Sendable {
         case .jobs(let limit):
             let list = try await client.ask { try await $0.jobs(limit) }
             show(list.json) { RoomViews.jobs(list, now: loop.wall, terminal: $0) }
+        case .chaos(let order):
+            let verdict = try await ChaosRun(order, client: client, loop: loop) { [invocation] in if !invocation.isJSON { Console.error("troupectl: \($0)\n") } }.run()
+            show(verdict.json) { _ in verdict.text }
+            return verdict.isPassed ? .done : .failed
         case .top(let interval, let once): try await top(interval, once)
         case .events(let query, let follows): try await events(query, follows)
         case .names(ofRooms: false): Console.out(client.names.map { "\($0)\n" }.joined())

@@ -89,6 +89,10 @@ final class TestOperations: OperationsService {
         note("undrain \(node)")
         return DrainReport(node: node)
     }
+    func fault(_ fault: Fault, on node: NodeName, seconds: Double) async throws -> FaultReport {
+        note("fault \(fault) \(node) \(seconds)")
+        return FaultReport(node: node, fault: fault, seconds: seconds)
+    }
     func rebalance(_ order: RebalanceOrder, _ reach: Reach) async throws -> RebalanceReport {
         if order == .stop { throw ServiceError(.conflict, code: "no_plan", message: "no plan is being carried out") }
         note("rebalance \(order)")

@@ -50,12 +50,20 @@ final class SharedRows: RoomStore, RecordingStore {
     func deleteRecording(_ id: RecordingID) async throws -> Int { try look { _, all in all.removeValue(forKey: id) == nil ? 0 : 1 } }
 }
 
+final class Suffered: Sendable {
+    private let faults = Mutex<[String]>([])
+    func note(_ fault: Fault, _ span: Duration) { faults.withLock { $0.append("\(fault) \(span.inSeconds)") } }
+    var all: [String] { faults.withLock { $0 } }
+}
+
 final class OperatedNode: Sendable {
     let loop: UVLoop
     let media: MediaLoop
     let system: ClusterSystem
     let context: ConferenceContext
     let operations: ClusterOperations
+    /// What it was made to suffer; n2's topology does not allow it.
+    let suffered: Suffered
     private let isDead = Atomic<Bool>(false)
 
     init(_ configuration: ClusterConfiguration, leases: any LeaseStore, rows: SharedRows, events: any EventStore) throws {
@@ -68,7 +76,11 @@ final class OperatedNode: Sendable {
         context = ConferenceContext(system: system, loop: loop, rooms: rows, recordings: rows, events: events, random: random, edge: edge, log: { _, _, _ in })
         ConferenceActors.register(context, recorder: nil)
         let name = configuration.name
-        operations = ClusterOperations(context: context, process: .init(version: "test", startedAt: loop.wall, sample: { NodeSample(name: name, state: "up") }))
+        let suffered = Suffered()
+        let suffer: @Sendable (Fault, Duration) -> Void = { suffered.note($0, $1) }
+        self.suffered = suffered
+        operations = ClusterOperations(context: context, process: .init(
+            version: "test", startedAt: loop.wall, sample: { NodeSample(name: name, state: "up") }, suffer: name == "n2" ? nil : suffer))
         self.loop = loop
         self.media = media
         self.system = system

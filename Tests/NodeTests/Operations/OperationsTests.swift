@@ -48,6 +48,19 @@ import Testing
             await #expect(throws: ServiceError.self) { try await cluster["n1"].run { try await $0.rooms(RoomQuery(node: "n9"), .cluster) } }
         }
     }
+    @Test func aFaultIsSufferedWhereTheTopologyAllowsIt() async throws {
+        try await withOperatedCluster(["n1", "n2", "n3"]) { cluster in
+            #expect(try await cluster["n1"].run { try await $0.fault(.stall, on: "n3", seconds: 2.5) } == FaultReport(node: "n3", fault: .stall, seconds: 2.5))
+            try await until("n3 suffers it") { cluster["n3"].suffered.all == ["stall 2.5"] }
+            await #expect(throws: ServiceError(.forbidden, code: "chaos_not_allowed", message: "n2 takes no faults: `chaos: true` in the topology allows them, for clusters nobody needs")) {
+                try await cluster["n1"].run { try await $0.fault(.kill, on: "n2", seconds: 5) }
+            }
+            for (node, seconds) in [("n9", 5), ("n3", 61), ("n3", .nan)] as [(NodeName, Double)] {
+                await #expect(throws: ServiceError.self) { try await cluster["n1"].run { try await $0.fault(.kill, on: node, seconds: seconds) } }
+            }
+            #expect(cluster["n1"].suffered.all == [] && cluster["n3"].suffered.all == ["stall 2.5"])
+        }
+    }
     @Test func lookingWakesNobody() async throws {
         try await withOperatedCluster(["n1", "n2"]) { cluster in
             try await cluster.create("R_idle")
