@@ -158,18 +158,31 @@ import Testing
         #expect(throws: RoomCore.superseded) { try other.attach(edge("old", 3), now: start, wall: Self.wall) }
     }
 
+    /// Cyd is there already when Ada's old edge, which is refused, reports Ben.
+    @Test func whatTheEdgeOfARefusedClientKnewIsToldAllTheSame() throws {
+        let (_, ada, known) = try room()
+        var core = base.room(epoch: 2)
+        _ = try core.attach(back("ada", number: ada, role: .host), now: start, wall: Self.wall)
+        _ = try core.attach(base.attachment("cyd"), now: start, wall: Self.wall)
+        _ = core.takeRefresh()
+        let old = base.attachment("ada", number: ada, role: .host, known: known, origin: ClientTry(epoch: Epoch(1), number: 0, attempt: 1))
+        #expect(throws: RoomCore.superseded) { try core.attach(old, now: start, wall: Self.wall) }
+        #expect(core.takeRefresh()?.participants.map(\.id) == ["ada", "ben", "cyd"])
+        #expect(core.takeRefresh() == nil, "told once")
+    }
+
     /// The room's node and Ada's edge died together: Ada is back before any survivor has reported.
     @Test func aRoomWithoutMemoryBelievesATokenAndLearnsTheRest() throws {
         let (_, ada, known) = try room()
         var core = base.room(epoch: 2)
         let first = try core.attach(back("ada", number: ada, role: .host, sequence: known.sequence - 1), now: start, wall: Self.wall)
-        #expect(first.events.isEmpty && first.grant.isSettling && first.grant.missed == nil && first.hasLearned, "who joined since must be told")
+        #expect(first.events.isEmpty && first.grant.isSettling && first.grant.missed == nil && core.takeRefresh() != nil, "who joined since must be told")
         #expect(core.sequence == 0, "what the token proves is settled later")
         let number = first.grant.snapshot.attachment
         let published = try core.publish(RoomCoreTests.publication("ta", by: "ada", router: "r3", attachment: number), by: "ada", attachment: number, wall: Self.wall)
         #expect(published.map(\.0.kind) == [.trackPublished(RoomCoreTests.publication("ta", by: "ada").info)])
         let ben = try core.attach(base.attachment("ben", number: known.attachment, node: "n2", known: known), now: start, wall: Self.wall)
-        #expect(ben.events.isEmpty && ben.hasLearned)
+        #expect(ben.events.isEmpty && core.takeRefresh() != nil)
         #expect(ben.grant.snapshot.participants.map(\.id) == ["ada", "ben"])
         #expect(ben.grant.snapshot.publications.map(\.router.actor) == [RoomCoreTests.edge("r3")], "the later place counts")
 

@@ -128,8 +128,12 @@ import Testing
         #expect(view.participants.keys.sorted() == ["ada"] && view.sequence == 3)
         var next = try reopened(&rows, epoch: 2)
         #expect(next.members["ben"] != nil)
-        _ = try next.attach(base.attachment("ada", number: grant.snapshot.attachment, role: .host, known: view.asSnapshot), now: start, wall: Self.wall)
-        #expect(next.members.keys.sorted() == ["ada"])
+        // Cyd comes before anyone tells that Ben went, and has to hear of it.
+        _ = try next.attach(base.attachment("cyd"), now: start, wall: Self.wall)
+        let told = try next.attach(base.attachment("ada", number: grant.snapshot.attachment, role: .host, known: view.asSnapshot), now: start, wall: Self.wall)
+        #expect(next.takeRefresh()?.participants.map(\.id) == ["ada", "cyd"] && next.members.keys.sorted() == ["ada", "cyd"])
+        _ = try next.attach(base.attachment("ada", number: told.grant.snapshot.attachment, role: .host, known: view.asSnapshot), now: start, wall: Self.wall)
+        #expect(next.takeRefresh() == nil, "nothing new")
         let due = next.handleTimeout(now: start + RoomCore.Limits.recoveryWindow, wall: Self.wall)
         #expect(due.isEmpty)
     }

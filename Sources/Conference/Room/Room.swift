@@ -61,16 +61,17 @@ package distributed actor Room {
     package distributed func attach(_ attachment: RoomAttachment) async throws -> RoomGrant {
         try requireDecisions()
         try await requireClient(of: attachment)
-        let result = try core.attach(attachment, now: context.loop.now, wall: context.loop.wall)
+        let result: RoomCore.Attached
+        do { result = try core.attach(attachment, now: context.loop.now, wall: context.loop.wall) } catch {
+            // What the edge of one that is refused knew has been taken all the same.
+            broadcast([RoomEvent]())
+            throw error
+        }
         if let replaced = result.replaced { cut(replaced.edge, replaced.reason) }
         let edge = attachment.edge
         if outboxes[edge] == nil { outboxes[edge] = Outbox(target: .participant(edge)) }
         // The joiner's snapshot already holds these events; everyone else hears them.
         broadcast(result.events, except: edge)
-        if result.hasLearned {
-            let snapshot = core.snapshot()
-            for address in outboxes.keys where address != edge { send(.refreshed(snapshot), to: address) }
-        }
         return result.grant
     }
 
@@ -316,6 +317,9 @@ package distributed actor Room {
     private func broadcast(_ events: [(RoomEvent, Publication?)], except: ActorAddress? = nil) {
         for (event, publication) in core.log.takeLosses().map({ ($0, nil) }) + events {
             for address in outboxes.keys where address != except { send(.event(event, publication), to: address) }
+        }
+        if let snapshot = core.takeRefresh() {
+            for address in outboxes.keys where address != except { send(.refreshed(snapshot), to: address) }
         }
         writeLog()
     }

@@ -9,20 +9,19 @@ extension RoomCore {
         package var events: [(RoomEvent, Publication?)]
         /// An older attachment of the same participant, and what it is to be told.
         package var replaced: (edge: ActorAddress, reason: LeaveReason)?
-        /// The report told of members or tracks that edges attached before may not know.
-        package var hasLearned: Bool
     }
 
     /// A client joined, an edge presents one of its clients again, or a client comes back at another edge.
     package mutating func attach(_ attachment: RoomAttachment, now: Instant, wall: WallTime) throws -> Attached {
         guard !ended else { throw ServiceError(.ended, code: "room_ended", message: "this room has ended; create a new one") }
         let id = attachment.participant.id
-        var hasLearned = attachment.known.map { merge($0, now: now, wall: wall) } ?? false
+        // What an edge reports counts, whether its client is let in or not.
+        if let known = attachment.known { merge(known, now: now, wall: wall) }
         let before = members[id]
-        // Whoever joined this Room since it came back has not heard of one that continues a session of before.
-        if before == nil, attachment.resume != nil { hasLearned = true }
         let origin = origin(of: attachment, before)
         try admit(attachment, before, origin, now: now)
+        // Whoever joined this Room since it came back has not heard of one that continues a session of before.
+        if before == nil, attachment.resume != nil { isRefreshDue = true }
         let info = try takeConsent(of: attachment.participant)
         attachments = max(attachments, attachment.number) + 1
         members[id] = Member(
@@ -41,7 +40,7 @@ extension RoomCore {
         let isReturning = before?.edge == nil || before?.edge == attachment.edge
         return Attached(
             grant: RoomGrant(snapshot: snapshot(attachment: attachments), missed: attachment.resume.flatMap { missed(since: $0.lastSeen, epoch: $0.epoch) }, isSettling: isSettling(now)),
-            events: events, replaced: isReturning ? nil : before?.edge.map { ($0, attachment.resume?.isMove == true ? .moved : .replaced) }, hasLearned: hasLearned)
+            events: events, replaced: isReturning ? nil : before?.edge.map { ($0, attachment.resume?.isMove == true ? .moved : .replaced) })
     }
 
     /// The client's try that an attachment is of; nil for one that joins anew, which is later than all before it.
@@ -96,24 +95,22 @@ extension RoomCore {
     }
 
     /// What an edge knew of this room under an earlier epoch; newer knowledge wins, nothing is forgotten twice.
-    /// - Returns: whether it told of a member or a track that was not known.
-    private mutating func merge(_ known: RoomSnapshot, now: Instant, wall: WallTime) -> Bool {
-        guard known.epoch < epoch else { return false }
-        var hasLearned = false
+    private mutating func merge(_ known: RoomSnapshot, now: Instant, wall: WallTime) {
+        guard known.epoch < epoch else { return }
         // Numbers of an epoch before the state's say nothing beside it.
         let isNewer = known.epoch >= restoredFrom && known.sequence >= log.persisted
         if isNewer { forgetRestored(but: known) }
         log.recover(epoch: known.epoch, highest: known.sequence, copies: known.unwritten, at: wall)
         for info in known.participants where members[info.id] == nil && isSettling(now) {
             members[info.id] = Member(info: info, edge: nil, attachment: 0, heardAt: now, lostUntil: now + Limits.recoveryWindow)
-            hasLearned = true
+            isRefreshDue = true
         }
         for publication in known.publications {
             if let other = publications[publication.info.trackID] {
                 // Of a member that is not back, what is newer counts.
                 if isNewer, publication != other, publication.attachment >= other.attachment, let owner = members[publication.info.participantID], owner.edge == nil {
                     publications[publication.info.trackID] = publication
-                    hasLearned = true
+                    isRefreshDue = true
                 }
                 continue
             }
@@ -124,11 +121,10 @@ extension RoomCore {
                 members[publication.info.participantID]?.unconfirmed.insert(publication.info.trackID)
             }
             publications[publication.info.trackID] = publication
-            hasLearned = true
+            isRefreshDue = true
         }
-        if recording == nil { recording = known.recording }
+        if recording == nil, known.recording != nil { (recording, isRefreshDue) = (known.recording, true) }
         mergeConsent(known)
-        return hasLearned
     }
 
     /// What the log's state knew and this report, which is as new, does not: it is gone.
@@ -136,8 +132,8 @@ extension RoomCore {
         guard !restored.isEmpty else { return }
         let people = Set(known.participants.map(\.id)), named = Set(known.publications.map(\.info.trackID))
         for id in restored where members[id]?.edge == nil {
-            for track in tracks(of: id) where !named.contains(track) { publications[track] = nil }
-            if !people.contains(id) { members[id] = nil }
+            for track in tracks(of: id) where !named.contains(track) { (publications[track], isRefreshDue) = (nil, true) }
+            if !people.contains(id) { (members[id], isRefreshDue) = (nil, true) }
         }
         restored = []
     }

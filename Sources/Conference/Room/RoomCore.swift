@@ -62,6 +62,8 @@ package struct RoomCore {
     package internal(set) var refusals: Set<ParticipantID> = []
     /// The newest events of this epoch or those a move brought along, without a hole.
     var recent: [RoomEvent] = []
+    /// Something changed that no event tells: reports filled the memory of a Room that came back.
+    var isRefreshDue = false
     /// Something a Room without memory should know has changed since the store was given the state last.
     var hasUnsavedState = false
     var attachments: UInt64 = 0
@@ -239,6 +241,12 @@ package struct RoomCore {
             participants: members.values.map(\.info).sorted { ($0.joinedAt, $0.id) < ($1.joinedAt, $1.id) },
             publications: publications.values.sorted { $0.info.trackID < $1.info.trackID },
             recording: recording, attachment: attachment, unwritten: log.copies)
+    }
+
+    /// - Returns: the room as it is, where members that were here before have to be given it.
+    package mutating func takeRefresh() -> RoomSnapshot? {
+        defer { isRefreshDue = false }
+        return isRefreshDue ? snapshot() : nil
     }
 
     package enum Idle { case no, stopRecording, leaveMemory }
