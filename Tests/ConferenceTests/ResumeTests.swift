@@ -158,6 +158,20 @@ import Testing
         #expect(throws: RoomCore.superseded) { try other.attach(edge("old", 3), now: start, wall: Self.wall) }
     }
 
+    /// Ada moved while her room lost its memory. Her old edge heard of neither, and says goodbye with the number it was granted last.
+    @Test func aNumberOfAnEarlierEpochIsNotTakenForOneOfThis() throws {
+        var (first, ada, _) = try room()
+        let late = try first.attach(base.attachment("ada", number: ada, role: .host), now: start, wall: Self.wall).grant.snapshot.attachment
+        var second = base.room(epoch: 2)
+        let moved = try second.attach(back("ada", number: ada, role: .host, move: true), now: start, wall: Self.wall).grant.snapshot.attachment
+        #expect(moved > late)
+        #expect(second.leave("ada", attachment: late, reason: .left, now: start, wall: Self.wall).isEmpty)
+        // It goes along when the room moves, and does not begin anew.
+        var third = RoomCore(second.state(now: start), node: "n2", epoch: Epoch(3), now: start, wall: Self.wall)
+        #expect(third.members["ada"]?.attachment == moved)
+        #expect(try third.attach(base.attachment("ben"), now: start, wall: Self.wall).grant.snapshot.attachment > moved)
+    }
+
     /// Cyd is there already when Ada's old edge, which is refused, reports Ben.
     @Test func whatTheEdgeOfARefusedClientKnewIsToldAllTheSame() throws {
         let (_, ada, known) = try room()

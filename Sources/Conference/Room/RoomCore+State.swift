@@ -80,7 +80,7 @@ extension RoomCore {
         }
     }
     private mutating func take(_ state: RoomState, now: Instant) {
-        attachments = state.attachments
+        attachments = max(attachments, state.attachments)
         ended = ended || state.ended
         recording = state.recording
         refusals = Set(state.refusals ?? [])

@@ -23,6 +23,8 @@ package struct RoomCore {
         package static let proofWindow = Duration.seconds(30)
         /// How long a client that resumed or moved may take to publish its tracks at its new edge.
         package static let republishWindow = Duration.seconds(10)
+        /// For the count of one epoch's attachments.
+        static let attachmentBits = 32
         /// Events kept for clients that come back.
         package static let recentEvents = 512
         /// An empty room without a recording leaves memory after this.
@@ -66,7 +68,8 @@ package struct RoomCore {
     var isRefreshDue = false
     /// Something a Room without memory should know has changed since the store was given the state last.
     var hasUnsavedState = false
-    var attachments: UInt64 = 0
+    /// The last number granted, or known of: the epoch above `Limits.attachmentBits`, a count below. So no number is granted under two epochs.
+    var attachments: UInt64
     /// The highest number clients' tokens prove of each earlier epoch, and when it is settled.
     var proofs: [Epoch: UInt64] = [:]
     var proofsDue: Instant?
@@ -87,6 +90,7 @@ package struct RoomCore {
         ended = record.endedAt != nil
         emptySince = now
         activatedAt = now
+        attachments = epoch.rawValue << Limits.attachmentBits
     }
 
     // MARK: Members
