@@ -197,6 +197,19 @@ private extension EventLog {
         #expect(late.unwritten.last == LoggedEvent(sequence: late.sequence, epoch: Epoch(3), at: wall, type: "chat", payload: "{}"))
     }
 
+    /// An edge was told of 12 when all that was reported was of epoch 1; then one of epoch 2 came, which had gone on from less.
+    @Test func noNumberIsGivenOutThatAMemberTakesForKnown() {
+        var lineage = EventLineage()
+        lineage.opened(Epoch(1), at: 0)
+        lineage.entered(Epoch(1), through: 12)
+        var log = EventLog(room: "room-a", epoch: Epoch(3), stored: 9, lineage: lineage)
+        log.recover(epoch: Epoch(1), highest: 12, copies: [], at: wall)
+        #expect(log.highest == 12)
+        log.recover(epoch: Epoch(2), highest: 10, copies: [LoggedEvent(sequence: 10, epoch: Epoch(2), at: wall, type: "chat", payload: "{}")], at: wall)
+        #expect(log.highest == 12 && log.sequence == 10)
+        #expect(log.say().sequence == 13 && log.numbers == [10...10, 11...12, 13...13])
+    }
+
     /// Epoch 1 numbered 6 and 7 after epoch 2 had opened the log; the edge that has them was cut off until epoch 3.
     @Test func whatAnEdgeHasFromBeforeTheLastEpochIsEnteredOnce() {
         for isLate in [false, true] {

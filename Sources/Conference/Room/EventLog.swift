@@ -72,7 +72,7 @@ package struct EventLog: Sendable {
     /// The store has every number up to this one.
     package private(set) var persisted: UInt64
     /// The last number anyone is known to have seen: the next one is above it.
-    package var highest: UInt64 { max(sequence, reported) }
+    package var highest: UInt64 { max(sequence, reported, shown) }
     /// The store has everything.
     package var isWritten: Bool { pending.isEmpty && !isAwaitingAnswer }
     /// The store knows of a later epoch, or of numbers never given out here: this Room no longer decides.
@@ -89,6 +89,8 @@ package struct EventLog: Sendable {
     /// The latest epoch an edge reported from, and the highest number of it that anyone knows of.
     private var latest = Epoch.none
     private var reported: UInt64
+    /// What `highest` was at most: members were told of it under this epoch, and take what has a lower number for known.
+    private var shown: UInt64 = 0
     /// Reports of epochs before that one: entered under new numbers once there are some.
     private var stranded: [Epoch: Report] = [:]
     /// Something reported is not among its entries yet.
@@ -139,6 +141,7 @@ package struct EventLog: Sendable {
         guard !hasNumbered else { return enter(known, highest, copies, at) }
         guard known >= latest, !lineage.hasEpoch(between: known, and: epoch) else { return strand(known, highest, copies) }
         if known > latest {
+            shown = self.highest
             if latest > .none { strand(latest, reported, pending.map(\.event)) }
             latest = known
             (pending, pendingBytes, sequence, reported) = ([], 0, persisted, persisted)
@@ -185,6 +188,7 @@ package struct EventLog: Sendable {
         // The later ones first: they tell what of the earlier ones they had.
         for (known, report) in stranded.sorted(by: { $0.key > $1.key }) { enter(known, report.highest, Array(report.copies.values), at) }
         stranded = [:]
+        if shown > sequence { lose((sequence + 1)...shown, occupying: (sequence + 1)...shown, at) }
     }
 
     /// Numbers up to here mean the same events to whoever knew the room in that earlier epoch.
