@@ -39,7 +39,7 @@ extension Participant {
         handover?.clientDone = context.loop.now
         guard let media else { return }
         // What it received here keeps other moving publishers' sources in use.
-        begin(on: context.loop) { _ in await media.router.local { await $0.unsubscribeAll(media.transport) } }
+        begin(on: context.loop) { _ in await media.router.local { $0.unsubscribeAll(media.transport) } }
     }
 
     private func watchHandover() async {

@@ -90,7 +90,7 @@ package distributed actor CaptureWriter {
         guard isOpen else { return await journalsEnd() }
         isOpen = false
         let router = context.edge.router(for: layout.room)
-        for (track, tag) in tags.sorted(by: { $0.key < $1.key }) { await router.local { await $0.untap(track, tag: tag) } }
+        for (track, tag) in tags.sorted(by: { $0.key < $1.key }) { await router.local { $0.untap(track, tag: tag) } }
         tags = [:]
         do { try recorder.journals.close(recording: layout) } catch { areJournalsClosed = true }
         await journalsEnd()
@@ -241,7 +241,7 @@ package distributed actor CaptureWriter {
         guard let tag = tags.removeValue(forKey: track) else { return }
         let router = context.edge.router(for: layout.room), journals = recorder.journals
         begin(on: context.loop) { _ in
-            await router.local { await $0.untap(track, tag: tag) }
+            await router.local { $0.untap(track, tag: tag) }
             try? journals.close(tag)
         }
     }

@@ -70,7 +70,7 @@ package final class Edge: @unchecked Sendable {
         participants[room] = nil
         writers[room] = nil
         routers[room] = nil
-        loop.spawn { await router.local { await $0.close() } }
+        loop.spawn { await router.local { $0.close() } }
     }
 
     /// A node died: whoever has its Room there attaches to the next.

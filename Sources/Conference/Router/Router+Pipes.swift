@@ -49,16 +49,17 @@ extension Router {
     }
 
     /// The last subscriber of a piped track left: its node need not receive it any more.
-    func giveBackIfUnwanted(_ track: TrackID) async {
+    func giveBackIfUnwanted(_ track: TrackID) {
         guard let source = sources[track], source.outbound.isEmpty else { return }
         if case .peer = source.origin { return }
         sources[track] = nil
         discard(source)
-        if case .pipe(let origin, _, let streamID) = source.origin { await giveBack(track, streamID: streamID, to: origin) }
+        if case .pipe(let origin, _, let streamID) = source.origin { giveBack(track, streamID: streamID, to: origin) }
     }
-    func giveBack(_ track: TrackID, streamID: UInt32, to origin: RouterAddress) async {
-        let router = try? Router.resolve(id: origin.actor, using: actorSystem)
-        try? await router?.closePipe(track, streamID: streamID, to: address)
+    /// Nobody waits for it: a node that is silent holds nothing up.
+    func giveBack(_ track: TrackID, streamID: UInt32, to origin: RouterAddress) {
+        let system = actorSystem, here = address
+        media.loop.spawn { try? await Router.resolve(id: origin.actor, using: system).closePipe(track, streamID: streamID, to: here) }
     }
 
     // MARK: Asked by other nodes

@@ -50,8 +50,7 @@ extension Router {
         let one = retired.remove(at: index)
         discard(one.source)
         guard case .pipe(let origin, _, let streamID) = one.source.origin else { return }
-        let track = one.track
-        media.loop.spawn { [weak self] in _ = await self?.whenLocal { await $0.giveBack(track, streamID: streamID, to: origin) } }
+        giveBack(one.track, streamID: streamID, to: origin)
     }
 
     /// Nothing of it is received or sent any more; readers that have another source go on with that.

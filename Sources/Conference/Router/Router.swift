@@ -121,15 +121,15 @@ package distributed actor Router {
     /// - Parameters:
     ///   - tracks: what it published, and under which attachment.
     ///   - isHandedOver: the publications go on elsewhere: their readers stay.
-    func removePeer(_ transport: TransportIndex, tracks: [(TrackID, attachment: UInt64)], isHandedOver: Bool) async {
+    func removePeer(_ transport: TransportIndex, tracks: [(TrackID, attachment: UInt64)], isHandedOver: Bool) {
         for (track, attachment) in tracks {
             if isHandedOver { handOver(track, attachment: attachment) } else { unpublish(track, attachment: attachment) }
         }
-        await unsubscribeAll(transport)
+        unsubscribeAll(transport)
         media.removePeer(transport)
     }
-    func unsubscribeAll(_ transport: TransportIndex) async {
-        for track in sources.keys.sorted() { await release(track, .peer(transport)) }
+    func unsubscribeAll(_ transport: TransportIndex) {
+        for track in sources.keys.sorted() { release(track, .peer(transport)) }
     }
 
     // MARK: Publishing
@@ -170,7 +170,7 @@ package distributed actor Router {
             firstSequence: UInt16(truncatingIfNeeded: random.next() & 0x7FFF))
         add(.peer(transport), OutboundConfiguration(transport: transport, sink: .peer(sink)), to: publication.info.trackID)
     }
-    func unsubscribe(_ track: TrackID, from transport: TransportIndex) async { await release(track, .peer(transport)) }
+    func unsubscribe(_ track: TrackID, from transport: TransportIndex) { release(track, .peer(transport)) }
 
     /// Makes the track's packets arrive here. - Returns: how they look.
     func reach(_ publication: Publication) async throws -> InboundConfiguration {
@@ -185,7 +185,7 @@ package distributed actor Router {
         try await require(publication)
         add(.tap(tag), OutboundConfiguration(transport: try plane.tap(), sink: .tap(tag: tag)), to: publication.info.trackID)
     }
-    func untap(_ track: TrackID, tag: UInt32) async { await release(track, .tap(tag)) }
+    func untap(_ track: TrackID, tag: UInt32) { release(track, .tap(tag)) }
 
     func add(_ destination: Destination, _ configuration: OutboundConfiguration, to track: TrackID) {
         guard let source = sources[track], let outbound = made?.addOutbound(of: source.inbound, configuration) else { return }
@@ -196,19 +196,19 @@ package distributed actor Router {
         made?.removeOutbound(outbound)
         switched(outbound)
     }
-    func release(_ track: TrackID, _ destination: Destination) async {
+    func release(_ track: TrackID, _ destination: Destination) {
         drop(track, destination)
-        await giveBackIfUnwanted(track)
+        giveBackIfUnwanted(track)
     }
 
     /// Nobody of the room is left at this node.
-    func close() async {
+    func close() {
         guard !closed else { return }
         closed = true
         for one in retired { forgetRetired(one.number) }
         for track in sources.keys.sorted() {
             sources[track]?.outbound = [:]
-            if let source = sources[track], case .peer = source.origin { unpublish(track, attachment: source.attachment) } else { await giveBackIfUnwanted(track) }
+            if let source = sources[track], case .peer = source.origin { unpublish(track, attachment: source.attachment) } else { giveBackIfUnwanted(track) }
         }
         if let made { media.removeRouter(made) }
         made = nil
