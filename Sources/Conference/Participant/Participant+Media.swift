@@ -17,9 +17,12 @@ extension Participant {
         let accepted: Accepted
         do { accepted = try media.negotiation.receive(offer: sdp) } catch { throw ServiceError(refused: error) }
         self.media = media
+        // The description stands and has its answer, whatever becomes of its tracks: a client without one offers nothing any more.
+        defer {
+            if let answer = accepted.answer { send(.answer(SessionDescriptionMessage(sdp: answer))) }
+            offerIfNeeded()
+        }
         try await apply(accepted)
-        if let answer = accepted.answer { send(.answer(SessionDescriptionMessage(sdp: answer))) }
-        offerIfNeeded()
     }
 
     func handleAnswer(_ sdp: String) async throws {
@@ -29,8 +32,8 @@ extension Participant {
         let accepted: Accepted
         do { accepted = try media.negotiation.receive(answer: sdp) } catch { throw ServiceError(refused: error) }
         self.media = media
+        defer { offerIfNeeded() }
         try await apply(accepted)
-        offerIfNeeded()
     }
 
     func offerIfNeeded() {
@@ -139,7 +142,7 @@ extension Participant {
             guard var media = self.media, let subscription = media.subscriptions.removeValue(forKey: track) else { continue }
             media.negotiation.removeOutbound(id: track.rawValue)
             self.media = media
-            if subscription.forwarding { await media.router.local { [transport = media.transport] in await $0.unsubscribe(track, from: transport) } }
+            if subscription.forwarding { await media.router.local { [transport = media.transport] in $0.unsubscribe(track, from: transport) } }
             send(.subscriptionUpdated(trackID: track, participantID: subscription.publication.info.participantID, mid: subscription.mid, subscribed: false))
         }
         offerIfNeeded()
@@ -242,6 +245,6 @@ extension Participant {
         guard let media = self.media else { return }
         self.media = nil
         let tracks = published.values.map { ($0.info.trackID, attachment: $0.attachment) }.sorted { $0.0 < $1.0 }
-        await media.router.local { await $0.removePeer(media.transport, tracks: tracks, isHandedOver: isHandedOver) }
+        await media.router.local { $0.removePeer(media.transport, tracks: tracks, isHandedOver: isHandedOver) }
     }
 }

@@ -26,57 +26,57 @@ extension Participant {
         return grant
     }
 
-    /// The Room does not know this attachment any more, or its node died. Media goes on meanwhile.
-    /// Gives up this turn after `roomPatience`; the next tick tries again.
-    func attachAgain() async {
-        guard handover == nil else { return }
+    /// One attempt: the Room does not know this attachment any more, or its node died. Media goes on meanwhile.
+    /// - Returns: why there need be no other: this attachment comes to its end.
+    @discardableResult
+    func attachAgain() async -> ServiceError? {
+        guard handover == nil, !finished else { return nil }
         attached = false
-        let deadline = context.loop.now + Limits.roomPatience
-        var pause = Duration.milliseconds(100)
-        while !finished, context.loop.now < deadline {
-            do {
-                try await attach()
-                context.log(.info, "room_reattached", ["room": roomID.rawValue, "epoch": "\(view.epoch.rawValue)", "host": view.node.rawValue])
-                return
-            } catch let error as ServiceError where error.code == RoomCore.superseded.code {
-                context.log(.info, "attachment_superseded", ["room": roomID.rawValue, "name": info.name, "attachment": "\(attachment)"])
-                return superseded()
-            } catch let error as ServiceError where error.kind != .unavailable {
-                // Refused for what the room is now, not for another connection: the client may join again.
-                return await finish(error.code == "room_ended" ? .ended : .nodeLost, tellRoom: false)
-            } catch {
-                try? await context.loop.sleep(for: pause)
-                pause = min(pause * 2, .seconds(1))
-            }
-        }
+        do {
+            try await ClusterSystem.$deadline.withValue(Limits.attachCall) { _ = try await attach() }
+            context.log(.info, "room_reattached", ["room": roomID.rawValue, "epoch": "\(view.epoch.rawValue)", "host": view.node.rawValue])
+        } catch let error as ServiceError where error.code == RoomCore.superseded.code {
+            context.log(.info, "attachment_superseded", ["room": roomID.rawValue, "name": info.name, "attachment": "\(attachment)"])
+            superseded()
+            return error
+        } catch let error as ServiceError where error.kind != .unavailable {
+            // Refused for what the room is now, not for another connection: the client may join again.
+            await finish(error.code == "room_ended" ? .ended : .nodeLost, tellRoom: false)
+            return error
+        } catch {}
+        return nil
     }
 
-    /// A call to the Room, made again while the Room is known not to have executed it.
+    /// A call to the Room, made again while the Room is known not to have executed it and the work under way has time.
     func ask<T: Sendable>(_ call: (Room) async throws -> T) async throws -> T {
-        let deadline = context.loop.now + Limits.roomPatience
-        while true {
+        var pause = Limits.attachPause
+        while context.loop.now < patience {
             do { return try await call(room) } catch let error as ClusterError {
-                guard case .notExecuted = error, context.loop.now < deadline, !finished else { throw error }
-                await attachAgain()
-                try? await context.loop.sleep(for: .milliseconds(100))
-            } catch let error as ServiceError where error.code == "unknown_participant" && context.loop.now < deadline && !finished {
-                await attachAgain()
-                guard attached else { throw error }
-            } catch let error as ServiceError where error.code == RoomCore.superseded.code {
+                guard case .notExecuted = error else { throw error }
+            } catch let error as ServiceError where error.code == "unknown_participant" || error.code == RoomCore.superseded.code {
                 // The Room may have granted this edge a number whose answer was lost. Attaching again tells, and ends it where
                 // the client is elsewhere indeed.
-                guard context.loop.now < deadline, !finished, handover == nil else { throw error }
-                await attachAgain()
-                guard attached else { throw error }
-                try? await context.loop.sleep(for: .milliseconds(100))
+                guard handover == nil else { throw error }
+            }
+            attached = false
+            while !attached {
+                guard context.loop.now < patience, !finished, handover == nil else { throw ClusterError.notExecuted(.unsettled) }
+                if let refusal = await attachAgain() { throw refusal }
+                try? await context.loop.sleep(for: pause)
+                pause = min(pause * 2, Limits.longestAttachPause)
             }
         }
+        throw ClusterError.notExecuted(.unsettled)
     }
 
     /// As `ask`, for what the Room must know about our tracks: where it stays unknown whether it does, we attach again, and
     /// that says all of them. - Throws: what the Room refused.
     func tellTracks(_ call: (Room) async throws -> Void) async throws {
-        do { try await ask(call) } catch is ClusterError { enqueue(.roomLost) }
+        do { try await ask(call) } catch {
+            let refusal = ServiceError(reporting: error)
+            guard refusal.kind == .unavailable else { throw refusal }
+            roomIsLost()
+        }
     }
     /// Says goodbye to the Room, wherever it is by then, for as long as it keeps those who are silent.
     func leaveRoom(_ reason: LeaveReason) {
@@ -147,7 +147,6 @@ extension Participant {
 extension Participant {
     /// A node died; if the room was hosted there, the next activation must hear from us.
     func nodeDown(_ node: NodeName) {
-        guard view.node == node else { return }
-        enqueue(.roomLost)
+        if view.node == node { roomIsLost() }
     }
 }

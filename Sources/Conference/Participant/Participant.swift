@@ -23,8 +23,13 @@ package distributed actor Participant {
         /// How long media and membership outlive a lost signalling connection.
         package static let reconnectGrace = Duration.seconds(8)
         package static let roomTouch = Duration.seconds(2)
-        /// How long a client's request waits for a Room that is moving or coming back.
+        /// How long a client's request waits for a Room that is moving or coming back, from when it came: those behind it have their own time.
         package static let roomPatience = Duration.seconds(8)
+        /// How long one attempt to attach again holds up what waits behind it. A Room that takes longer to be made is made all the same.
+        package static let attachCall = Duration.seconds(2)
+        /// Between such attempts; doubled each time.
+        package static let attachPause = Duration.milliseconds(100)
+        package static let longestAttachPause = Duration.seconds(1)
         /// How long an attachment that is known to be an old one waits to hear why.
         package static let lastWord = Duration.seconds(1)
         /// Pause before a subscription whose publisher's node did not answer is tried again.
@@ -34,7 +39,7 @@ package distributed actor Participant {
     }
 
     enum Work: Sendable {
-        case message(ClientMessage)
+        case message(ClientMessage, came: Instant)
         case deliveries([RoomDelivery])
         case peer(PeerNotice)
         case connectionLost
@@ -56,6 +61,11 @@ package distributed actor Participant {
     /// The client's try that brought it here; nil until a join is granted.
     var origin: ClientTry?
     var attached = false
+    /// Until when the work under way may wait for the Room.
+    private(set) var patience: Instant
+    /// An attempt to attach again is due, or under way.
+    private var isAttachingAgain = false
+    private var attachPause = Limits.attachPause
     var media: EdgeMedia?
     var declared: [String: DeclaredTrack] = [:]
     var published: [TrackID: Publication] = [:]
@@ -68,6 +78,7 @@ package distributed actor Participant {
     private(set) var finished = false
     private var work = BoundedQueue<Work>(capacity: Limits.work, growingFrom: 4)
     private var pumping = false
+    private var isTicking = false
 
     /// - Parameter resume: what a returning client presented; nil for one that joins.
     init(
@@ -84,6 +95,7 @@ package distributed actor Participant {
         features = resume?.features ?? []
         lastHeard = context.loop.now
         lastTouch = context.loop.now
+        patience = context.loop.now
         view = RoomView(room: room, node: context.system.node)
         view.protections = context.system.configuration.protections
     }
@@ -101,7 +113,7 @@ package distributed actor Participant {
     /// A client's message. A heartbeat asks whether this node lives and does not wait for a Room that is coming back.
     func receive(_ message: ClientMessage) {
         lastHeard = context.loop.now
-        guard case .heartbeat = message.body, isOpen, !finished else { return enqueue(.message(message)) }
+        guard case .heartbeat = message.body, isOpen, !finished else { return enqueue(.message(message, came: lastHeard)) }
         send(.heartbeat(session))
         if let id = message.id { send(.ok(id: id)) }
     }
@@ -128,18 +140,43 @@ package distributed actor Participant {
     }
 
     private func carryOut(_ item: Work) async {
+        patience = context.loop.now + Limits.roomPatience
         switch item {
-        case .message(let message): await handle(message)
+        case .message(let message, let came):
+            patience = came + Limits.roomPatience
+            await handle(message)
         case .deliveries(let deliveries):
             for delivery in deliveries where !finished { await handle(delivery) }
         case .peer(let notice): await handle(notice)
         case .connectionLost:
             connection = nil
             lostAt = context.loop.now
-        case .tick: await tick()
-        case .roomLost:
-            attached = false
-            await attachAgain()
+        case .tick:
+            isTicking = false
+            await tick()
+        case .roomLost: await attachInTurn()
+        }
+    }
+
+    /// The Room has to be attached to again: at this one's turn, and then until that is done.
+    func roomIsLost() {
+        attached = false
+        guard !isAttachingAgain else { return }
+        isAttachingAgain = true
+        enqueue(.roomLost)
+    }
+    private func attachInTurn() async {
+        let refusal = attached ? nil : await attachAgain()
+        guard !attached, refusal == nil, !finished, handover == nil else {
+            isAttachingAgain = false
+            attachPause = Limits.attachPause
+            return
+        }
+        let pause = attachPause
+        attachPause = min(pause * 2, Limits.longestAttachPause)
+        begin(on: context.loop) { participant in
+            try? await participant.context.loop.sleep(for: pause)
+            participant.enqueue(.roomLost)
         }
     }
 
@@ -162,6 +199,9 @@ package distributed actor Participant {
     private func tickForever() async {
         while !finished {
             try? await context.loop.sleep(for: .milliseconds(1000))
+            // One that waits still does for all.
+            guard !isTicking else { continue }
+            isTicking = true
             enqueue(.tick)
         }
     }
@@ -177,7 +217,7 @@ package distributed actor Participant {
         guard now - lastTouch >= Limits.roomTouch else { return }
         lastTouch = now
         let known = try? await ClusterSystem.$deadline.withValue(.seconds(1)) { try await room.touch(info.id, attachment: attachment) }
-        if known != true || !attached { await attachAgain() }
+        if known != true || !attached { roomIsLost() }
     }
 
     /// The client's connection is of no use any more: from here on it has `reconnectGrace` to come back.
