@@ -21,6 +21,13 @@ package struct Trace: Sendable {
     mutating func say(_ time: Int64, _ line: String) {
         mix(UInt64(bitPattern: time))
         mix(StableHash.fnv1a(line.utf8))
+        show(time, line)
+    }
+    /// For people only.
+    mutating func remark(_ time: Int64, _ line: () -> String) {
+        if bound > 0 { show(time, line()) }
+    }
+    private mutating func show(_ time: Int64, _ line: String) {
         guard bound > 0 else { return }
         let text = "\(Self.seconds(time))  \(line)"
         if lines.count < bound { lines.append(text) } else {

@@ -111,6 +111,8 @@ package final class World: @unchecked Sendable {
     package func note(_ a: UInt64, _ b: UInt64 = 0) { trace.add(a, b, at: now) }
     /// A line for people, and its text for the hash.
     package func say(_ line: @autoclosure () -> String) { trace.say(now, line()) }
+    /// A line for people alone: made only where somebody reads.
+    package func remark(_ line: @autoclosure () -> String) { trace.remark(now, line) }
     package func fail(_ invariant: Invariant, _ text: String) {
         guard violation == nil else { return }
         violation = Violation(invariant: invariant, text: text, at: now)

@@ -95,7 +95,9 @@ final class ClientMedia: PacketSink, @unchecked Sendable {
         offer(connection)
     }
     private func offer(_ connection: SimulatedConnection) {
-        if let sdp = negotiation.makeOffer() { connection.say(ClientMessage(.offer(SessionDescriptionMessage(sdp: sdp)))) }
+        guard let sdp = negotiation.makeOffer() else { return }
+        client.scenario.world.remark("\(client.name) offers \(tracks)")
+        connection.say(ClientMessage(.offer(SessionDescriptionMessage(sdp: sdp))))
     }
     func offered(_ sdp: String, _ connection: SimulatedConnection) {
         do {

@@ -225,6 +225,7 @@ final class SimulatedClient: @unchecked Sendable {
         let id = nextID
         nextID += 1
         if asking { waiting[id] = (body, world.now, connection.life.loop.stalledFor) }
+        world.remark("\(name) says \(body)")
         connection.say(ClientMessage(id: asking ? id : nil, body))
     }
     /// From here on it is somebody new.
@@ -281,6 +282,7 @@ final class SimulatedClient: @unchecked Sendable {
             if isModern { self.session = session }
         case .event(let event):
             world.note(0xE0E0, event.sequence << 16 ^ event.epoch.rawValue)
+            world.remark("\(name) is told \(event.sequence) of \(event.epoch.rawValue): \(event.kind)")
             if let fault = view.apply(event) { report(fault) }
             if case .participantLeft(let id, let reason) = event.kind, reason == .left || reason == .connectionLost, let other = scenario.inside(id, before: event) {
                 world.fail(.member, "\(name) is told at \(event.sequence) of epoch \(event.epoch.rawValue) that \(other) has left (\(reason)), which is inside there since before")
@@ -292,9 +294,15 @@ final class SimulatedClient: @unchecked Sendable {
                 if isKept { scenario.acknowledged(text, in: room) } else { words.unkept(text) }
             }
             waiting[id] = nil
-        case .error(let id, _, _): if let id { waiting[id] = nil }
-        case .offer(let description): mediaSide?.offered(description.sdp, source)
-        case .answer(let description): mediaSide?.answered(description.sdp, source)
+        case .error(let id, let code, _):
+            world.remark("\(name) is refused by \(source.life.loop.name): \(code)")
+            if let id { waiting[id] = nil }
+        case .offer(let description):
+            world.remark("\(name) is offered something")
+            mediaSide?.offered(description.sdp, source)
+        case .answer(let description):
+            world.remark("\(name) has its answer")
+            mediaSide?.answered(description.sdp, source)
         // A try it gave up may be granted all the same.
         case .bye(.replaced) where hasGivenUp: break
         case .bye(.replaced): world.fail(.newestCounts, "\(name) has made no newer connection, and that to \(source.life.loop.name) is told of one")
