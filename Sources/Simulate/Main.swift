@@ -65,7 +65,7 @@ import Simulation
         for failure in totals.failures.prefix(3) { show(failure, options) }
         print("faults that were carried out:\n\(totals.faultTable(of: options.parameters.kinds))")
         let never = totals.neverFired(of: options.parameters.kinds)
-        for kind in never { print("FAILED: \(kind.rawValue) never happened in \(totals.lines.count) seeds") }
+        for kind in never { print("FAILED: \(kind)") }
         print(totals.summary)
         return totals.failures.isEmpty && never.isEmpty && !totals.lines.isEmpty
     }

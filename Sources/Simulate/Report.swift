@@ -49,26 +49,30 @@ struct SeedLine {
 /// Over all seeds of a run.
 struct Totals {
     enum Limits {
-        /// From so many seeds on, every kind of fault has to have happened.
+        /// From so many seeds on, and of each scenario that has so many, every kind of fault has to have happened.
         static let seedsForAllKinds = 200
     }
     var lines: [SeedLine] = []
     mutating func add(_ line: SeedLine) { lines.append(line) }
 
-    var fired: [FaultKind: Int] {
+    private static func fired(_ lines: [SeedLine]) -> [FaultKind: Int] {
         var sum: [FaultKind: Int] = [:]
         for line in lines { for (kind, count) in line.fired { sum[kind, default: 0] += count } }
         return sum
     }
-    func neverFired(of kinds: [FaultKind]) -> [FaultKind] {
-        let fired = fired
-        return lines.count < Limits.seedsForAllKinds ? [] : kinds.filter { fired[$0, default: 0] == 0 }
+    /// What has to have happened and did not, in words.
+    func neverFired(of kinds: [FaultKind]) -> [String] {
+        ([nil] + ScenarioKind.allCases.map(\.rawValue)).flatMap { scenario -> [String] in
+            let some = lines.filter { scenario == nil || $0.scenario == scenario }, fired = Self.fired(some)
+            guard some.count >= Limits.seedsForAllKinds else { return [] }
+            return kinds.filter { fired[$0, default: 0] == 0 }.map { "\($0.rawValue) never happened in \(some.count) seeds\(scenario.map { " of \($0)" } ?? "")" }
+        }
     }
     var failures: [SeedLine] { lines.filter { !$0.isGood } }
 
     /// The faults by kind, four a line.
     func faultTable(of kinds: [FaultKind]) -> String {
-        let fired = fired
+        let fired = Self.fired(lines)
         let cells = kinds.map { kind in
             let name = kind.rawValue, count = String(fired[kind, default: 0])
             return name + String(repeating: " ", count: max(1, 26 - name.count - count.count)) + count
