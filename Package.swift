@@ -49,7 +49,7 @@ let package = Package(
         library("Cluster", ["EventLoop", "Primitives", "COpenSSL", "CShims"]),
         library("Store", ["Cluster", "Contracts", "EventLoop", "Primitives", "CSQLite", "CPostgres", "CShims"]),
         library("Hashing", ["COpenSSL"]),
-        library("ObjectStorage", ["Hashing", "Primitives", "CCurl"]),
+        library("ObjectStorage", ["Hashing", "EventLoop", "Primitives", "CCurl"]),
         library("Contracts", ["Cluster", "Primitives"]),
         library("Conference", ["Contracts", "Cluster", "Transport", "Forwarding", "WebRTC", "RTP", "Capture", "Composition", "Store", "ObjectStorage", "EventLoop", "Primitives"]),
         library("Gateway", ["Conference", "Composition", "Contracts", "EventLoop", "Hashing", "Primitives", "CWebSockets", "COpenSSL"], exclude: ["Studio"]),
@@ -88,7 +88,7 @@ let package = Package(
         tests("Store", ["Store", "StoreWriter", "Cluster", "Contracts", "EventLoop", "Primitives"]),
         // A process the store's tests kill in the middle of its writing.
         .executableTarget(name: "StoreWriter", dependencies: ["Store", "Contracts", "Primitives"], path: "Tests/StoreWriter", swiftSettings: swift),
-        tests("ObjectStorage", ["ObjectStorage", "Primitives"], exclude: ["Servers"]),
+        tests("ObjectStorage", ["ObjectStorage", "EventLoop", "Primitives"], exclude: ["Servers"]),
         tests("Conference", ["Conference", "Contracts", "Cluster", "Store", "ObjectStorage", "Capture", "EventLoop", "RTP", "Primitives"]),
         tests("Gateway", ["Gateway", "Conference", "Composition", "Contracts", "EventLoop", "Hashing", "Primitives", "COpenSSL"]),
         tests("Rendering", ["Rendering", "MediaWorker", "Composition", "Capture", "RTP", "Primitives"]),

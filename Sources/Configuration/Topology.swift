@@ -56,6 +56,8 @@ package struct Topology: Sendable, Equatable {
     package var storageFolder: String
     /// True when the operator says that folder is one file system for all hosts.
     package var storageIsShared: Bool
+    /// A folder on each host's own disk below which recorders keep journals until they are stored; nil: they are written where they stay.
+    package var journalsFolder: String?
     /// Where recordings are kept for all nodes.
     package var storageBucket: Bucket?
     /// One address for all nodes, without a trailing slash.

@@ -8,7 +8,7 @@ package enum TopologyKeys {
     package static let node = ["name", "host", "bind", "cluster_port", "http_port", "media_ports", "pipe_ports", "announced", "roles", "region", "capacity", "media_cpus", "pipeline_cpus"]
     package static let store = ["sqlite", "postgres"]
     package static let postgres = ["url_file"]
-    package static let storage = ["folder", "shared", "s3"]
+    package static let storage = ["folder", "shared", "journals", "s3"]
     package static let s3 = ["endpoint", "bucket", "region", "prefix", "access_key_file", "secret_key_file", "ca_file", "path_style"]
     package static let tls = ["certificate", "key"]
     package static let turn = ["urls", "secret_file"]
@@ -87,7 +87,7 @@ struct TopologyReader {
         let chaos = fields.truth("chaos") ?? false
         guard let store, let storage, let caFolder, let keysFile else { return nil }
         return Topology(
-            nodes: nodes, store: store, storageFolder: resolved(storage.folder), storageIsShared: storage.shared, storageBucket: storage.bucket,
+            nodes: nodes, store: store, storageFolder: resolved(storage.folder), storageIsShared: storage.shared, journalsFolder: storage.journals.map(resolved), storageBucket: storage.bucket,
             publicURL: publicURL, extraOrigins: origins.map(\.text), tls: tls, caFolder: resolved(caFolder), keysFile: resolved(keysFile),
             turn: turn, studioFolder: studio.map(resolved), drainSeconds: drain ?? Topology.defaultDrainSeconds, allowsChaos: chaos)
     }
@@ -216,14 +216,14 @@ struct TopologyReader {
         return .postgres(urlFile: resolved(file))
     }
 
-    private mutating func storage(_ fields: inout TopologyFields) -> (folder: String, shared: Bool, bucket: Topology.Bucket?)? {
+    private mutating func storage(_ fields: inout TopologyFields) -> (folder: String, shared: Bool, journals: String?, bucket: Topology.Bucket?)? {
         guard fields.require("storage", example: "{folder: ../.troupe/recordings}"), let tree = fields.tree("storage") else { return nil }
         guard var storage = TopologyFields(tree, what: "`storage`", keys: TopologyKeys.storage, mistakes: &mistakes) else { return nil }
         defer { mistakes += storage.mistakes }
-        let shared = storage.truth("shared") ?? false
+        let shared = storage.truth("shared") ?? false, journals = storage.text("journals")
         var bucket: Topology.Bucket?
         if let tree = storage.tree("s3") { bucket = self.bucket(tree) }
-        return storage.requiredText("folder", example: "../.troupe/recordings").map { ($0, shared, bucket) }
+        return storage.requiredText("folder", example: "../.troupe/recordings").map { ($0, shared, journals, bucket) }
     }
 
     private mutating func bucket(_ tree: YAMLTree) -> Topology.Bucket? {

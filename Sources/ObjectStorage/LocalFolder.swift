@@ -29,6 +29,13 @@ package struct LocalFolder: ObjectStore {
         guard faccessat(folder.number, ".", W_OK, 0) == 0 else { throw .away("\(path) is not writable: \(Descriptor.reason())") }
     }
 
+    /// Share of its disk that this user may still fill, 0...1; 1 where the system does not say.
+    package var freeShare: Double {
+        var status = statvfs()
+        guard statvfs(path, &status) == 0, status.f_blocks > 0 else { return 1 }
+        return Double(status.f_bavail) / Double(status.f_blocks)
+    }
+
     /// Where a key's file stands, for programs that write or read files themselves (the media worker, `Range` answers).
     package func file(_ key: ObjectKey) -> String { "\(path)/\(key.rawValue)" }
 
@@ -78,6 +85,12 @@ package struct LocalFolder: ObjectStore {
             }
         }
         return info
+    }
+
+    /// Puts what another store has under the same key.
+    package func fetch(_ key: ObjectKey, from store: any ObjectStore) throws(ObjectStorageError) {
+        _ = try parent(of: key, creating: true)
+        try store.get(key, to: file(key))
     }
 
     package func read(_ key: ObjectKey, range: Range<Int64>) throws(ObjectStorageError) -> [UInt8] {

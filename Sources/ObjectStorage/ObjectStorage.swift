@@ -52,6 +52,11 @@ package enum ObjectStorageError: Error, Sendable, Equatable {
     case refused(String)
 }
 
+package enum ObjectStoreLimits {
+    /// Bytes read back at a time.
+    static let comparedBytes: Int64 = 4 << 20
+}
+
 /// Puts, reads, lists and deletes objects. Calls block on the disk or the network, in bounded time: they belong on threads of their own,
 /// never on a loop.
 package protocol ObjectStore: Sendable {
@@ -74,6 +79,20 @@ package protocol ObjectStore: Sendable {
 }
 
 extension ObjectStore {
+    /// Puts a file and reads it back.
+    /// - Returns: whether what is stored is what the file holds, byte for byte.
+    package func putVerified(_ key: ObjectKey, file path: String) throws(ObjectStorageError) -> Bool {
+        try put(key, file: path)
+        let file = try Descriptor(source: path), size = try file.status(key).size
+        guard try info(key).size == size else { return false }
+        var offset: Int64 = 0
+        while offset < size {
+            let piece = try file.read(from: offset, count: Int(min(ObjectStoreLimits.comparedBytes, size - offset)))
+            guard !piece.isEmpty, try read(key, range: offset..<(offset + Int64(piece.count))) == piece else { return false }
+            offset += Int64(piece.count)
+        }
+        return true
+    }
     /// Bytes of all objects under `prefix`.
     package func size(under prefix: ObjectKey) throws(ObjectStorageError) -> Int64 {
         try list(under: prefix).reduce(0) { $0 &+ $1.size }

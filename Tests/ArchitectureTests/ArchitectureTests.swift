@@ -15,7 +15,7 @@ let importTable: [String: Set<String>] = [
     "Contracts": ["Cluster", "Primitives"],
     "Store": ["Cluster", "Contracts", "EventLoop", "Primitives", "CSQLite", "CPostgres", "CShims"],
     "Hashing": ["COpenSSL"],
-    "ObjectStorage": ["Hashing", "Primitives", "CCurl"],
+    "ObjectStorage": ["Hashing", "EventLoop", "Primitives", "CCurl"],
     "Conference": ["Contracts", "Cluster", "Transport", "Forwarding", "WebRTC", "RTP", "Capture", "Composition", "Store", "ObjectStorage", "EventLoop", "Primitives", "CShims"],
     "Gateway": ["Conference", "Composition", "Contracts", "EventLoop", "Hashing", "Primitives", "CWebSockets", "COpenSSL", "CShims", "CLibuv"],
     "Rendering": ["Composition", "Capture", "RTP", "Primitives", "CFFmpeg", "CShims"],

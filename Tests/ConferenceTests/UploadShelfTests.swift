@@ -16,7 +16,7 @@ import Testing
         var template = Array("/tmp/troupe-shelf-XXXXXX".utf8CString)
         root = try template.withUnsafeMutableBufferPointer { buffer in String(cString: try #require(mkdtemp(buffer.baseAddress!))) }
         folder = try LocalFolder(path: root)
-        try folder.put(ObjectKey(layout.facts), bytes: [1])
+        try folder.put(ObjectKey(layout.facts(Epoch(1))), bytes: [1])
     }
     deinit {
         try? folder.deleteAll(under: ObjectKey("rooms"))

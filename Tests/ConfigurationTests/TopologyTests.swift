@@ -152,7 +152,7 @@ private func complaint(_ text: String) -> String {
         (sample(replacing: "{sqlite: data/troupe.db}", with: "{postgres: {url_file: \"postgresql://a:b@c/d\"}}"), "t.yaml:8:30: `url_file` names a file, it is not the URL itself; write the URL into a file only its owner can read"),
         (sample(replacing: "{sqlite: data/troupe.db}", with: "{sqlite: t.db, postgres: {url_file: x}}"), "t.yaml:8:17: `store` is `sqlite` or `postgres`, not both; remove one"),
         (sample(replacing: "{folder: recordings}", with: "{folder: f, s3: x}"), "t.yaml:9:26: `s3` must be a mapping with the keys `endpoint`, `bucket`, `region`, `prefix`, `access_key_file`, `secret_key_file`, `ca_file`, `path_style`, not `x`"),
-        (sample(replacing: "{folder: recordings}", with: "recordings"), "t.yaml:9:10: `storage` must be a mapping with the keys `folder`, `shared`, `s3`, not `recordings`"),
+        (sample(replacing: "{folder: recordings}", with: "recordings"), "t.yaml:9:10: `storage` must be a mapping with the keys `folder`, `shared`, `journals`, `s3`, not `recordings`"),
         (withBucket("{bucket: recs, access_key_file: a, secret_key_file: s}"), "t.yaml:9:26: `s3` needs `endpoint`; write for instance `endpoint: https://s3.eu-central-1.amazonaws.com`"),
         (withBucket("{endpoint: s3.example.org, bucket: Recs, access_key_file: a, secret_key_file: s}"), "t.yaml:9:37: `s3.example.org` is no address of an S3 server; write scheme, host and port only, for instance `https://s3.eu-central-1.amazonaws.com`\nt.yaml:9:61: `Recs` cannot name a bucket; use 3 to 63 small letters, digits, `-` and `.`"),
         (withBucket("{endpoint: \"https://x\", bucket: recs, access_key_file: AKIAIOSFODNN7EXAMPLE, secret_key_file: wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY}"), "t.yaml:9:81: `access_key_file` names a file, it is not the key itself; write the key into a file only its owner can read\nt.yaml:9:120: `secret_key_file` names a file, it is not the key itself; write the key into a file only its owner can read"),
@@ -197,9 +197,9 @@ private func complaint(_ text: String) -> String {
         let topology = try parse(sample(node: second).split(separator: "\n", omittingEmptySubsequences: false).map { line in
             if line.hasPrefix("store:") { return "store: {postgres: {url_file: secrets/postgres.url}}" }
             guard line.hasPrefix("storage:") else { return String(line) }
-            return #"storage: {folder: /srv/rec, shared: true, s3: {endpoint: "http://[::1]:9000", bucket: recs.a, region: eu-1, prefix: a/b, access_key_file: a, secret_key_file: /s, ca_file: ca.pem, path_style: true}}"#
+            return #"storage: {folder: /srv/rec, shared: true, journals: spool, s3: {endpoint: "http://[::1]:9000", bucket: recs.a, region: eu-1, prefix: a/b, access_key_file: a, secret_key_file: /s, ca_file: ca.pem, path_style: true}}"#
         }.joined(separator: "\n"))
-        #expect(topology.storageFolder == "/srv/rec" && topology.storageIsShared)
+        #expect(topology.storageFolder == "/srv/rec" && topology.storageIsShared && topology.journalsFolder == "conf/spool")
         let bucket = try #require(topology.storageBucket)
         #expect(bucket.endpoint == "http://[::1]:9000" && bucket.name == "recs.a" && bucket.region == "eu-1" && bucket.prefix == "a/b" && bucket.isPathStyle)
         #expect(bucket.accessKeyFile == "conf/a" && bucket.secretKeyFile == "/s" && bucket.caFile == "conf/ca.pem")

@@ -121,11 +121,12 @@ class Node:
 class Cluster:
     """`with Cluster({"n1": ["edge", "room"], …}) as cluster:` runs those nodes; they are gone afterwards."""
 
-    def __init__(self, nodes, start=True, public_url=None, chaos=False):
-        self.public_url, self.chaos = public_url, chaos
+    def __init__(self, nodes, start=True, public_url=None, chaos=False, journals=False):
+        self.public_url, self.chaos, self.has_journals = public_url, chaos, journals
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="troupe-test-"))
         self.topology = self.folder / "topology.yaml"
         self.storage = self.folder / "recordings"
+        self.journals = self.folder / "journals"    # each recorder's own disk, below its name
         self.nodes = {name: Node(self, name, roles) for name, roles in nodes.items()}
         self.start_at_once = start
         self.tls = ssl._create_unverified_context()
@@ -136,7 +137,10 @@ class Cluster:
             text += [f"  - name: {node.name}", "    host: 127.0.0.1", f"    cluster_port: {node.cluster_port}", f"    http_port: {node.http_port}",
                      f"    media_ports: [{node.media_port}]", f"    pipe_ports: [{node.pipe_port}]", "    announced: [127.0.0.1]",
                      f"    roles: [{', '.join(node.roles)}]"]
-        text += ["store:", f"  sqlite: {self.folder}/troupe.db", "storage:", f"  folder: {self.storage}", f"ca_dir: {self.folder}/ca", f"keys_file: {self.folder}/keys.yaml"]
+        text += ["store:", f"  sqlite: {self.folder}/troupe.db", "storage:", f"  folder: {self.storage}"]
+        if self.has_journals:
+            text.append(f"  journals: {self.journals}")
+        text += [f"ca_dir: {self.folder}/ca", f"keys_file: {self.folder}/keys.yaml"]
         if self.chaos:
             text.append("chaos: true")
         if self.public_url:

@@ -29,7 +29,8 @@ package enum Journal {
         package static let extensions = 16                   // as many as `ExtensionMap` holds
         package static let nameBytes = 128                   // ids, as `Identifier.maxBytes`
         package static let segmentBytes = 64 << 20           // a writer begins the next segment there
-        package static let segmentSeconds: Int64 = 300       // and there
+        package static let segmentSeconds: Int64 = 300       // and there, or
+        package static let storedSegmentSeconds: Int64 = 10  // there, where segments are stored elsewhere as they end
     }
 
     package enum RecordType: UInt8, Sendable {

@@ -2,7 +2,7 @@
 
 import Primitives
 
-/// One line of `events-{writer}.jsonl`. Fields an event does not need are left out; types this release does not know are kept in the
+/// One line of `events-{writer}.{n}.jsonl`. Fields an event does not need are left out; types this release does not know are kept in the
 /// timeline as they are.
 package struct RecordedEvent: Codable, Equatable, Sendable {
     /// The types we write. `type` stays a string so that a newer release's line is not lost.

@@ -1,12 +1,12 @@
-// What the Recording actor knows and the packets do not tell: `recording.json` and `events-{writer}.jsonl` beside the journals.
+// What the Recording actor knows and the packets do not tell: `recording-{epoch}.json` and `events-{writer}.{n}.jsonl` beside the journals.
 //
-// recording.json is replaced as a whole when something in it changes; events-{writer}.jsonl only grows, one JSON object a line, one file for each writer.
+// The first is replaced as a whole when something in it changes, by the decider whose epoch it names; the others hold one JSON object a line, and end like segments.
 // Both are evidence for the manifest, none is needed: a recording whose journals alone survived can still be finished.
 
 import Primitives
 import FoundationEssentials
 
-/// `recording.json`.
+/// `recording-{epoch}.json`.
 package struct RecordingFacts: Codable, Equatable, Sendable {
     package struct Person: Codable, Equatable, Sendable {
         package var id: ParticipantID

@@ -10,12 +10,20 @@ package struct RecordingLayout: Hashable, Sendable {
 
     /// `rooms/{room_id}/{recording_id}`, without a slash at the end.
     package var folder: String { "rooms/\(room)/\(recording)" }
+    /// - Parameter folder: as `folder` says it.
+    package init?(folder: String) {
+        let parts = folder.split(separator: "/", omittingEmptySubsequences: false)
+        guard parts.count == 3, parts[0] == "rooms" else { return nil }
+        self.init(room: RoomID(String(parts[1])), recording: RecordingID(String(parts[2])))
+        guard room.isSafe, recording.isSafe else { return nil }
+    }
     package var metadata: String { "\(folder)/\(Names.metadata)" }
     package var timeline: String { "\(folder)/\(Names.timeline)" }
-    package var facts: String { "\(folder)/\(Names.facts)" }
+    /// Of the decider of this epoch.
+    package func facts(_ epoch: Epoch) -> String { "\(folder)/\(Names.factsPrefix)\(epoch.rawValue)\(Names.factsSuffix)" }
     package var policy: String { "\(folder)/\(Names.policy)" }
-    /// A writer's notes; several writers keep one file each.
-    package func events(_ writer: NodeName) -> String { "\(folder)/\(Names.eventsPrefix)\(writer)\(Names.eventsSuffix)" }
+    /// A writer's notes, cut like its segments; several writers keep files of their own.
+    package func events(_ writer: NodeName, number: UInt32) -> String { "\(folder)/\(Names.eventsPrefix)\(writer).\(number)\(Names.eventsSuffix)" }
     package func journals(_ track: TrackID) -> String { "\(folder)/\(Names.journals)/\(track)" }
     package func segment(_ track: TrackID, writer: NodeName, epoch: Epoch, number: UInt32) -> String {
         "\(journals(track))/\(writer)-\(epoch.rawValue)-\(number).\(Journal.fileExtension)"
@@ -31,9 +39,21 @@ package struct RecordingLayout: Hashable, Sendable {
         package static let tracks = "tracks"
         package static let metadata = "metadata.json"
         package static let timeline = "timeline.json"
-        package static let facts = "recording.json"
+        /// `recording-{epoch}.json`.
+        package static let factsPrefix = "recording-"
+        package static let factsSuffix = ".json"
+        /// Those of the newest decider first.
+        package static func facts(among names: [String]) -> [String] {
+            func epoch(_ name: String) -> UInt64? {
+                // Of a release before these had names of their own.
+                if name == "recording.json" { return 0 }
+                guard name.hasPrefix(factsPrefix), name.hasSuffix(factsSuffix) else { return nil }
+                return UInt64(name.dropFirst(factsPrefix.count).dropLast(factsSuffix.count))
+            }
+            return names.compactMap { name in epoch(name).map { (name: name, epoch: $0) } }.sorted { ($1.epoch, $1.name) < ($0.epoch, $0.name) }.map(\.name)
+        }
         package static let policy = "policy.json"
-        /// `events-{writer}.jsonl`.
+        /// `events-{writer}.{n}.jsonl`.
         package static let eventsPrefix = "events-"
         package static let eventsSuffix = ".jsonl"
         package static func notes(among names: [String]) -> [String] {

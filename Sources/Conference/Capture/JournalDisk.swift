@@ -6,8 +6,6 @@ import Primitives
 package protocol JournalDisk: Sendable {
     /// Creates a file that must not exist, and the folders above it, for appending.
     func create(_ path: String) throws(DiskError) -> Int32
-    /// Opens for appending, creating it and the folders above where they lack.
-    func openToAppend(_ path: String) throws(DiskError) -> Int32
     /// May write less than asked.
     func write(_ file: Int32, _ bytes: UnsafeRawBufferPointer) throws(DiskError) -> Int
     /// What was written survives a crash of the machine afterwards.
@@ -47,7 +45,6 @@ package struct SystemDisk: JournalDisk {
     package init() {}
 
     package func create(_ path: String) throws(DiskError) -> Int32 { try open(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC) }
-    package func openToAppend(_ path: String) throws(DiskError) -> Int32 { try open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC) }
 
     package func write(_ file: Int32, _ bytes: UnsafeRawBufferPointer) throws(DiskError) -> Int {
         while true {

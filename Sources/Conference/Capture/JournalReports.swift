@@ -57,6 +57,8 @@ package enum JournalReport: Sendable {
     case recovered(recording: RecordingID, track: TrackID?)
     /// The track's last segment is closed and on disk (or given up on: then `failing` came before).
     case trackClosed(tag: UInt32, track: TrackID, recording: RecordingID, JournalSummary)
+    /// Nobody writes this file any more: a segment, notes, or facts that were replaced. Below the writer's `base`.
+    case fileEnded(RecordingLayout, key: String)
     /// After `close(recording:)`: all its files are closed and on disk.
     case recordingClosed(RecordingID)
 }

@@ -18,13 +18,15 @@ package final class JournalWriterThread: @unchecked Sendable {
         package static let sync: Duration = .milliseconds(400)
         package static let commands = 4_096
         package static let openTracks = 4_096
+        /// Tracks whose last number is remembered.
+        static let numbers = 1 << 16
     }
     private enum Command: Sendable {
         case attach(PacketRing)
         case detach(PacketRing)
         case open(UInt32, JournalHeader)
         case close(UInt32)
-        case facts(RecordingLayout, [UInt8])
+        case facts(RecordingLayout, Epoch, [UInt8])
         case event(RecordingLayout, [UInt8])
         case closeRecording(RecordingLayout)
         case stop
@@ -34,6 +36,8 @@ package final class JournalWriterThread: @unchecked Sendable {
     private let writer: NodeName
     private let clock: any TimeSource
     private let disk: any JournalDisk
+    private let segmentAge: Duration
+    private let isEmptied: Bool
     private let onReport: @Sendable (JournalReport) -> Void
     private let monitor = Monitor()
     private let nextTag = Atomic<UInt32>(1)
@@ -46,6 +50,8 @@ package final class JournalWriterThread: @unchecked Sendable {
     private var retiredRefused: UInt64 = 0
     private var tracks: [UInt32: TrackJournal] = [:]
     private var notebooks: [RecordingLayout: RecordingNotebook] = [:]
+    /// The next number of the files below a path, where they may have left already.
+    private var numbers: [String: UInt32] = [:]
     private var counters = JournalCounters()
     private var failing: Set<UInt32> = []
     private var later: [Command] = []
@@ -55,9 +61,14 @@ package final class JournalWriterThread: @unchecked Sendable {
     ///   - base: the storage directory; recordings go to `rooms/…` below it.
     ///   - writer: this node's name: part of every segment's name.
     ///   - clock: read on the journal thread; must be safe there (not a loop's cached time).
+    ///   - segmentAge: after which the next segment of a track, and the next file of notes, begins.
+    ///   - isEmptied: files leave the folder once they have ended, so that what stands there does not tell which names were used.
     ///   - onReport: called on the journal thread.
-    package init(base: String, writer: NodeName, clock: any TimeSource, disk: any JournalDisk = SystemDisk(), onReport: @escaping @Sendable (JournalReport) -> Void) {
-        self.base = base; self.writer = writer; self.clock = clock; self.disk = disk; self.onReport = onReport
+    package init(
+        base: String, writer: NodeName, clock: any TimeSource, disk: any JournalDisk = SystemDisk(), segmentAge: Duration = .seconds(Journal.Limits.segmentSeconds),
+        isEmptied: Bool = false, onReport: @escaping @Sendable (JournalReport) -> Void
+    ) {
+        self.base = base; self.writer = writer; self.clock = clock; self.disk = disk; self.segmentAge = segmentAge; self.isEmptied = isEmptied; self.onReport = onReport
     }
 
     // MARK: - Commands, from any thread
@@ -103,13 +114,13 @@ package final class JournalWriterThread: @unchecked Sendable {
     }
     /// Ends a track's journal. Call it after the tap is gone.
     package func close(_ tag: UInt32) throws(JournalError) { try submit(.close(tag)) }
-    /// Replaces `recording.json`.
+    /// Replaces `recording-{epoch}.json`.
     package func write(_ facts: RecordingFacts) throws(JournalError) {
         let layout = RecordingLayout(room: facts.room, recording: facts.recording)
         guard layout.room.isSafe, layout.recording.isSafe, let bytes = try? CaptureJSON.encode(facts, pretty: true) else { throw .badHeader("") }
-        try submit(.facts(layout, bytes))
+        try submit(.facts(layout, facts.epoch, bytes))
     }
-    /// Appends a line to `events-{writer}.jsonl`.
+    /// Appends a line to `events-{writer}.{n}.jsonl`.
     package func append(_ event: RecordedEvent, to layout: RecordingLayout) throws(JournalError) {
         guard layout.room.isSafe, layout.recording.isSafe, let line = try? CaptureJSON.line(event) else { throw .badHeader("") }
         try submit(.event(layout, line))
@@ -155,7 +166,7 @@ package final class JournalWriterThread: @unchecked Sendable {
             return out
         }
     }
-    private var isIdle: Bool { rings.isEmpty && tracks.isEmpty && notebooks.values.allSatisfy { !$0.hasWork } }
+    private var isIdle: Bool { rings.isEmpty && tracks.isEmpty && notebooks.values.allSatisfy(\.isIdle) }
 
     /// Commands that must be done before packets are looked at.
     private func apply(openers commands: [Command]) {
@@ -164,8 +175,10 @@ package final class JournalWriterThread: @unchecked Sendable {
             case .attach(let ring): rings.append(ring)
             case .open(let tag, let header):
                 guard tracks.count < Limits.openTracks else { onReport(.failing(recording: header.recording, track: header.track, .overloaded)); continue }
-                tracks[tag] = TrackJournal(tag: tag, header: header, base: base, disk: disk)
-            case .facts(let layout, let bytes): notebook(layout).keep(facts: bytes)
+                var header = header
+                header.segment = firstNumber(RecordingLayout(room: header.room, recording: header.recording).journals(header.track))
+                tracks[tag] = TrackJournal(tag: tag, header: header, base: base, disk: disk, segmentAge: segmentAge)
+            case .facts(let layout, let epoch, let bytes): notebook(layout).keep(facts: bytes, epoch: epoch)
             case .event(let layout, let line): notebook(layout).append(line: line)
             case .detach, .close, .closeRecording, .stop: break
             }
@@ -229,17 +242,20 @@ package final class JournalWriterThread: @unchecked Sendable {
             // Also while the disk takes no more: what it has taken is to last.
             if isSyncDue { do throws(JournalError) { try track.sync() } catch let cause { error = error ?? cause } }
             if let error { failed(track, error) } else { recovered(track) }
+            told(track.takeEnded(), track.layout)
         }
-        for notebook in notebooks.values where notebook.hasWork && (isSyncDue || !notebook.isFailing) { flush(notebook) }
+        for notebook in notebooks.values where notebook.hasWork(now) && (isSyncDue || !notebook.isFailing) { flush(notebook, now) }
         if isSyncDue {
             counters.syncs &+= 1
             syncedAt = now
         }
         counters.longestFlush = max(counters.longestFlush, (clock.now - now).inMicroseconds)
     }
-    private func flush(_ notebook: RecordingNotebook) {
+    private func told(_ ended: [String], _ layout: RecordingLayout) { for key in ended { onReport(.fileEnded(layout, key: key)) } }
+    private func flush(_ notebook: RecordingNotebook, _ now: Instant) {
+        defer { told(notebook.takeEnded(), notebook.layout) }
         do throws(JournalError) {
-            try notebook.flush()
+            try notebook.flush(now)
             if notebook.isFailing { onReport(.recovered(recording: notebook.layout.recording, track: nil)) }
             notebook.isFailing = false
         } catch {
@@ -263,21 +279,34 @@ package final class JournalWriterThread: @unchecked Sendable {
         }
         tracks[track.tag] = nil
         failing.remove(track.tag)
+        remember(track.header.segment, track.layout.journals(track.header.track))
+        told(track.takeEnded(), track.layout)
         onReport(.trackClosed(tag: track.tag, track: track.header.track, recording: track.header.recording, track.summary))
     }
     private func closeRecording(_ layout: RecordingLayout) {
         for track in tracks.values.filter({ $0.layout == layout }).sorted(by: { $0.tag < $1.tag }) { close(track) }
         if let notebook = notebooks.removeValue(forKey: layout) {
-            flush(notebook)
+            flush(notebook, clock.now)
             notebook.close()
+            remember(notebook.number, layout.folder)
+            told(notebook.takeEnded(), layout)
         }
         onReport(.recordingClosed(layout.recording))
     }
     private func notebook(_ layout: RecordingLayout) -> RecordingNotebook {
         if let known = notebooks[layout] { return known }
-        let made = RecordingNotebook(layout: layout, base: base, writer: writer, disk: disk)
+        let made = RecordingNotebook(layout: layout, base: base, writer: writer, disk: disk, age: segmentAge, number: firstNumber(layout.folder))
         notebooks[layout] = made
         return made
+    }
+    /// A name is never used twice: what was stored under it would be written over. Another life of this node began at a later second.
+    private func firstNumber(_ below: String) -> UInt32 {
+        isEmptied ? max(numbers[below] ?? 0, UInt32(clamping: clock.wall.microseconds / 1_000_000)) : 0
+    }
+    private func remember(_ next: UInt32, _ below: String) {
+        guard isEmptied else { return }
+        if numbers.count >= Limits.numbers { numbers = [:] }
+        numbers[below] = next
     }
     private func publish() {
         counters.ringFull = rings.reduce(retiredRefused) { $0 &+ $1.refused }

@@ -25,8 +25,12 @@ final class TrackJournal {
     private(set) var failure: JournalError?
     private let base: String
     private let disk: any JournalDisk
+    private let segmentAge: Duration
     private var file: Int32?
     private var path = ""
+    /// Of the open file.
+    private var key = ""
+    private var ended: [String] = []
     /// The file's header, as far as it is not written yet.
     private var head: [UInt8] = []
     /// Whole records; `begun` bytes of the first one stand in the file already.
@@ -38,13 +42,19 @@ final class TrackJournal {
     private var retryAt = Instant.origin
     private var lost: (packets: UInt64, from: Int64, to: Int64) = (0, 0, 0)
 
-    init(tag: UInt32, header: JournalHeader, base: String, disk: any JournalDisk) {
-        self.tag = tag; self.header = header; self.base = base; self.disk = disk
+    /// - Parameter segmentAge: after which the next segment begins.
+    init(tag: UInt32, header: JournalHeader, base: String, disk: any JournalDisk, segmentAge: Duration) {
+        self.tag = tag; self.header = header; self.base = base; self.disk = disk; self.segmentAge = segmentAge
         pending.reserveCapacity(64 << 10)
     }
 
     var layout: RecordingLayout { RecordingLayout(room: header.room, recording: header.recording) }
     var isFirst: Bool { summary.packets == 0 }
+    /// Keys of the segments that were ended, or given up, since the last call.
+    func takeEnded() -> [String] {
+        defer { ended = [] }
+        return ended
+    }
 
     /// Takes one packet.
     /// - Returns: false when it is lost: the disk has failed for too long.
@@ -77,7 +87,7 @@ final class TrackJournal {
             try writePending()
             if lost.packets > 0 { try writeLost(wall) }
             failure = nil
-            if file != nil, segmentBytes >= Journal.Limits.segmentBytes || now - opened >= .seconds(Journal.Limits.segmentSeconds) { try endSegment(wall) }
+            if file != nil, segmentBytes >= Journal.Limits.segmentBytes || now - opened >= segmentAge { try endSegment(wall) }
         } catch {
             failure = error
             throw error
@@ -105,7 +115,10 @@ final class TrackJournal {
     }
     /// Gives the file up without ending it, as a killed writer would.
     func abandon() {
-        if let file { disk.close(file) }
+        if let file {
+            disk.close(file)
+            ended.append(key)
+        }
         file = nil
         head = []
         begun = 0
@@ -117,7 +130,8 @@ final class TrackJournal {
         guard now >= retryAt else { throw failure ?? .io(EAGAIN, path) }
         retryAt = now + Limits.retry
         for _ in 0..<Limits.segmentAttempts {
-            path = "\(base)/\(layout.segment(header.track, writer: header.writer, epoch: header.epoch, number: header.segment))"
+            key = layout.segment(header.track, writer: header.writer, epoch: header.epoch, number: header.segment)
+            path = "\(base)/\(key)"
             do throws(DiskError) {
                 file = try disk.create(path)
                 break

@@ -81,10 +81,11 @@ package distributed actor CaptureWriter {
         epoch = order
     }
 
-    /// Takes no more packets and ends its files. - Returns: when they are closed.
-    func release(epoch: Epoch) async throws {
+    /// Takes no more packets and ends its files. - Returns: when they are closed, where they are.
+    func release(epoch: Epoch) async throws -> RecordingLayout {
         if isOpen { try accept(epoch) }
         await close()
+        return layout
     }
     private func close() async {
         guard isOpen else { return await journalsEnd() }
@@ -260,7 +261,7 @@ package distributed actor CaptureWriter {
             areJournalsClosed = true
             for continuation in journalsClosed { continuation.resume() }
             journalsClosed = []
-        case .trackClosed: break
+        case .trackClosed, .fileEnded: break
         }
     }
     private func fails(_ reason: String?) {

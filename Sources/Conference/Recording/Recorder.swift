@@ -15,10 +15,16 @@ package final class Recorder: @unchecked Sendable {
         package static let released = 1024
     }
     package let journals: JournalWriterThread
-    private let settings: RecorderSettings
-    private let objects: LocalFolder
-    private let disk: DiskThread
-    private let loop: UVLoop
+    let settings: RecorderSettings
+    let objects: LocalFolder
+    let bucket: (any ObjectStore)?
+    let disk: DiskThread
+    /// Of its own: fetching from the bucket may take minutes.
+    let bucketDisk = DiskThread(name: "segments")
+    let loop: UVLoop
+    /// What brings ended journal files to the storage; nil where they are written into the only one there is.
+    package let uploader: Uploader?
+    var storing = Storing()
     private var writers: [RecordingID: CaptureWriter] = [:]
     /// Recordings released here, the newest last, and the epochs under which they were: an older decider's order is too late. The same one may
     /// want the node again, and its words arrive in the order they were said.
@@ -39,19 +45,35 @@ package final class Recorder: @unchecked Sendable {
     package private(set) var removals = Removals()
     private var queue = BoundedQueue<CheckedContinuation<Void, Never>>(capacity: Limits.waiting)
 
-    package init(settings: RecorderSettings, node: NodeName, objects: LocalFolder, disk: DiskThread, loop: UVLoop, rings: [PacketRing]) throws {
+    package init(settings: RecorderSettings, node: NodeName, objects: LocalFolder, bucket: (any ObjectStore)? = nil, disk: DiskThread, loop: UVLoop, rings: [PacketRing]) throws {
         self.settings = settings
         self.loop = loop
         self.objects = objects
+        self.bucket = bucket
         self.disk = disk
         let relay = ReportRelay(loop: loop)
-        journals = JournalWriterThread(base: settings.storageRoot, writer: node, clock: loop) { relay.bring($0) }
+        let uploader = try Self.uploader(settings, objects, bucket, clock: loop) { relay.bring($0) }
+        self.uploader = uploader
+        journals = JournalWriterThread(
+            base: settings.journalRoot ?? settings.storageRoot, writer: node, clock: loop,
+            segmentAge: .seconds(uploader == nil ? Journal.Limits.segmentSeconds : Journal.Limits.storedSegmentSeconds), isEmptied: settings.journalRoot != nil
+        ) { report in
+            guard case .fileEnded(let layout, let key) = report else { return relay.bring(report) }
+            // At once, on this thread: once a recording is closed, all its files are known there.
+            if let uploader, let key = try? ObjectKey(key), let group = try? ObjectKey(layout.folder) { uploader.add(key, of: group) }
+        }
         relay.recorder = self
+        if settings.journalRoot != nil { storing.late = try takeUp() }
+        uploader?.start()
         try journals.start()
         for ring in rings { try journals.attach(ring) }
     }
     /// After the media loops have stopped.
-    package func stop() { journals.stop() }
+    package func stop() {
+        journals.stop()
+        uploader?.stop()
+        bucketDisk.stop()
+    }
 
     /// This node's writer of the recording, made at the first order.
     func writer(_ order: CaptureOrder, context: ConferenceContext) throws -> CaptureWriter {
@@ -66,7 +88,8 @@ package final class Recorder: @unchecked Sendable {
     }
     func release(_ recording: RecordingID, epoch: Epoch) async throws {
         if let writer = writers[recording] {
-            try await writer.local { try await $0.release(epoch: epoch) }
+            let layout = try await writer.local { try await $0.release(epoch: epoch) }
+            await settle(layout)
         }
         if released.count == Limits.released { released.removeFirst() }
         released.append((recording, epoch))
@@ -77,6 +100,7 @@ package final class Recorder: @unchecked Sendable {
     fileprivate func heard(_ report: JournalReport) {
         let id: RecordingID = switch report {
         case .capturing(_, _, let id, _), .failing(let id, _, _), .recovered(let id, _), .trackClosed(_, _, let id, _), .recordingClosed(let id): id
+        case .fileEnded(let layout, _): layout.recording
         }
         writers[id]?.assumeIsolated { $0.heard(report) }
     }
@@ -87,10 +111,11 @@ package final class Recorder: @unchecked Sendable {
 
     /// Removes the recording's files, and what `onErase` stands for. Doing it again removes what is left.
     func erase(_ layout: RecordingLayout) async throws -> RecordingRemoval {
+        let unstored = try await forget(layout)
         var removal = try await disk.run { [objects] in
             let folder = try ObjectKey(layout.folder), found = try objects.list(under: folder)
             try objects.deleteAll(under: folder)
-            return RecordingRemoval(objects: found.count, bytes: found.reduce(0) { $0 + $1.size })
+            return RecordingRemoval(objects: found.count + unstored.objects, bytes: found.reduce(unstored.bytes) { $0 + $1.size })
         }
         guard let onErase else { return removal }
         removal.bucketObjects = await onErase(layout)
@@ -114,6 +139,7 @@ package final class Recorder: @unchecked Sendable {
             running -= 1
             queue.pop()?.resume()
         }
+        await fetch(layout)
         let arguments = ["finalise", "--dir", "\(settings.storageRoot)/\(layout.folder)", "--recording", layout.recording.rawValue]
         if let failure = await MediaOutcome.run(settings.mediaWorker, arguments, on: loop).failure { return .failure(failure) }
         do { return try await disk.run { [objects] in FinishedRecording.read(layout, from: objects) } } catch {
@@ -122,11 +148,12 @@ package final class Recorder: @unchecked Sendable {
     }
 }
 
-/// Brings the journal thread's reports to the control loop, in order.
+/// Brings the journal thread's and the uploader's reports to the control loop, in order.
 private final class ReportRelay: @unchecked Sendable {
     private let loop: UVLoop
     /// Set once before the thread starts, read on the loop only.
     weak var recorder: Recorder?
     init(loop: UVLoop) { self.loop = loop }
     func bring(_ report: JournalReport) { loop.post { self.recorder?.heard(report) } }
+    func bring(_ report: Uploader.Report) { loop.post { self.recorder?.heard(report) } }
 }

@@ -1,4 +1,5 @@
 // What recorder nodes say to each other: who captures which recording.
+import Capture
 import Cluster
 import Contracts
 import Distributed
@@ -46,7 +47,11 @@ package distributed actor RecorderAgent {
         let writer = try recorder.writer(order, context: context)
         return try writer.assumeIsolated { try $0.obey(order) }
     }
-    /// - Returns: when its files are closed; at once where it captures nothing of the recording.
+    /// A recording is being deleted. - Returns: what stood here unstored.
+    distributed func forget(_ recording: RecordingID, room: RoomID) async throws -> RecordingRemoval {
+        try await recorder.forget(RecordingLayout(room: room, recording: recording))
+    }
+    /// - Returns: when its files are closed, and stored where they are to be stored elsewhere, or late; at once where it captures nothing of the recording.
     distributed func release(_ recording: RecordingID, epoch: Epoch) async throws {
         try await recorder.release(recording, epoch: epoch)
     }

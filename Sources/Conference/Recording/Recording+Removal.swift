@@ -46,7 +46,10 @@ extension Recording {
             record!.deleteAfter = context.loop.wall
             try await context.recordings.update(record!)
         }
+        let unstored = await forgetElsewhere()
         var removal = try await recorder.erase(layout)
+        removal.objects += unstored.objects
+        removal.bytes += unstored.bytes
         if removal.isPending {
             record!.status.state = .failed
             record!.status.reason = "deleted; its copy in the bucket goes as soon as the bucket answers"
@@ -64,6 +67,25 @@ extension Recording {
         if !removal.isPending { tellRoomItIsGone(status, cause) }
         await actorSystem.deactivate(kind: Recording.kind, key: recordingID.rawValue)
         return removal
+    }
+    /// A recorder that does not answer removes what it has when it brings it.
+    private func forgetElsewhere() async -> RecordingRemoval {
+        let layout = layout, system = actorSystem
+        return await withTaskGroup(of: RecordingRemoval?.self) { group in
+            for node in otherRecorders.sorted() {
+                let agent = system.service(RecorderAgent.self, on: node, RecorderAgent.service)
+                group.addTask { await Self.forgotten { try await agent.forget(layout.recording, room: layout.room) } }
+            }
+            var sum = RecordingRemoval(objects: 0, bytes: 0)
+            for await case let one? in group {
+                sum.objects += one.objects
+                sum.bytes += one.bytes
+            }
+            return sum
+        }
+    }
+    private static func forgotten(_ ask: @Sendable () async throws -> RecordingRemoval) async -> RecordingRemoval? {
+        try? await ClusterSystem.$deadline.withValue(Limits.order) { try await ask() }
     }
     private func tellRoomItIsGone(_ status: RecordingStatus, _ cause: RemovalCause) {
         var gone = RecordingStatus(recordingID: status.recordingID, roomID: status.roomID, state: .deleted)

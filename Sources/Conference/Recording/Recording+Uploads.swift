@@ -8,7 +8,7 @@ import EventLoop
 import Primitives
 
 extension Recording {
-    /// An upload is whole. Answers at once; said again it costs another finish, so its sender keeps a mark.
+    /// An upload is whole, or a writer's files came after it was released. Answers at once; said again it costs another finish, so its sender keeps a mark.
     package distributed func uploadsChanged() throws {
         guard let record, record.status.state != .deleted else { throw ServiceError(.notFound, code: "unknown_recording", message: "no recording has this id") }
         switch record.status.state {

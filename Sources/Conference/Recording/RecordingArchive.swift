@@ -74,11 +74,12 @@ package final class RecordingArchive: Sendable {
         context.log(.error, what, ["recording": layout.recording.rawValue, "error": "given up; the recording stands in the folder alone"])
     }
 
-    /// - Returns: objects sent. Journals go too: they are the evidence the files were made of.
+    /// - Returns: objects sent. Journals that are not there yet go too: they are the evidence the files were made of.
     static func upload(_ layout: RecordingLayout, from folder: LocalFolder, to bucket: any ObjectStore) throws -> Int {
         var sent = 0
         for object in try folder.list(under: ObjectKey(layout.folder)) {
-            if object.size > Limits.document, try stored(object.key, in: bucket) == object.size { continue }
+            // Segments never change.
+            if object.size > Limits.document || object.key.rawValue.hasSuffix(".\(Journal.fileExtension)"), try stored(object.key, in: bucket) == object.size { continue }
             try bucket.put(object.key, file: folder.file(object.key))
             guard try stored(object.key, in: bucket) == object.size else { throw ObjectStorageError.away("\(object.key) was sent, and is not there whole") }
             sent += 1

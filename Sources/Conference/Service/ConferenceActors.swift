@@ -49,6 +49,7 @@ package enum ConferenceActors {
     /// On a recorder, once its cluster system has started.
     package static func begin(_ context: ConferenceContext, _ recorder: Recorder) {
         context.system.provide(RecorderAgent(context: context, recorder: recorder), as: RecorderAgent.service)
+        recorder.begin(storing: context)
         wakeUnfinished(context)
         RetentionSweeper.begin(context)
     }

@@ -64,5 +64,9 @@ package struct RecorderSettings: Sendable {
     package var storageRoot: String
     /// Path of the `troupe-media` executable.
     package var mediaWorker: String
-    package init(storageRoot: String, mediaWorker: String) { self.storageRoot = storageRoot; self.mediaWorker = mediaWorker }
+    /// This node's own folder for journals, whose files are brought to the storage as they end; nil: they are written where they stay.
+    package var journalRoot: String?
+    package init(storageRoot: String, mediaWorker: String, journalRoot: String? = nil) {
+        self.storageRoot = storageRoot; self.mediaWorker = mediaWorker; self.journalRoot = journalRoot
+    }
 }

@@ -90,6 +90,7 @@ final class NodeMetrics: @unchecked Sendable {
             ])
             text.add("troupe_journal_open_tracks", .gauge, "Tracks being captured.", Double(journals.openTracks))
         }
+        addStoring(to: &text)
         if let removals = recorder?.removals {
             text.add("troupe_recordings_deleted_total", .counter, "Recordings deleted here, by cause.", Recorder.Removals.causes.map { .init(["cause": $0], Double(removals.recordings[$0] ?? 0)) })
             text.add("troupe_recordings_deleted_objects_total", .counter, "Files removed with them.", Double(removals.objects))
@@ -105,6 +106,19 @@ final class NodeMetrics: @unchecked Sendable {
         }
         if let gateway { text.append(gateway.metrics()) }
         return text.text
+    }
+    private func addStoring(to text: inout MetricsText) {
+        guard let storing = recorder?.uploader?.counters else { return }
+        text.add("troupe_storing_files_total", .counter, "Journal files brought to a store and read back there.", Double(storing.stored))
+        text.add("troupe_storing_bytes_total", .counter, "Bytes of these files.", Double(storing.bytes))
+        text.add("troupe_storing_failures_total", .counter, "Attempts that failed, by cause; they are repeated.", UploadPlan.Cause.allCases.map {
+            .init(["cause": $0.rawValue], Double(storing.failures[$0.rawValue] ?? 0))
+        })
+        text.add("troupe_storing_waiting", .gauge, "Files that a store still lacks.", Double(storing.waiting))
+        text.add("troupe_storing_deferred_total", .counter, "Files beyond those kept in mind; they are stored when the node starts again.", Double(storing.deferred))
+        text.add("troupe_storing_removed_total", .counter, "Local copies removed, by why.", [
+            .init(["why": "stored"], Double(storing.removed)), .init(["why": "disk_full"], Double(storing.shed)),
+        ])
     }
     private func addEvents(to text: inout MetricsText) {
         let logs = edge.logCounters

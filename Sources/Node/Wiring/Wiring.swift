@@ -28,7 +28,9 @@ package enum Wiring {
             leases: environment.store, random: environment.random)
         let planes = media.enumerated().map { MediaPlane(media: $1, index: $0, system: system, random: environment.random) }
         let edge = Edge(system: system, loop: environment.control, planes: planes, certificate: certificate, random: environment.random)
-        let settings = RecorderSettings(storageRoot: environment.topology.storageFolder, mediaWorker: ProgramFolder.path(of: "troupe-media"))
+        let settings = RecorderSettings(
+            storageRoot: environment.topology.storageFolder, mediaWorker: ProgramFolder.path(of: "troupe-media"),
+            journalRoot: environment.topology.journalsFolder.map { "\($0)/\(environment.node.name)" })
         let log = environment.log
         let context = ConferenceContext(
             system: system, loop: environment.control, rooms: environment.store, recordings: environment.store, events: environment.store, random: environment.random,
@@ -36,7 +38,7 @@ package enum Wiring {
             addresses: environment.topology.edgeAddresses, log: { level, event, fields in log.write(LogLevel(level), event, fields.sorted { $0.key < $1.key }) })
         let disk = DiskThread(name: "recordings")
         let recorder = environment.node.roles.contains(.recorder)
-            ? try Recorder(settings: settings, node: environment.node.name, objects: environment.objects, disk: disk, loop: environment.control, rings: planes.map(\.ring)) : nil
+            ? try Recorder(settings: settings, node: environment.node.name, objects: environment.objects, bucket: environment.bucket, disk: disk, loop: environment.control, rings: planes.map(\.ring)) : nil
         ConferenceActors.register(context, recorder: recorder)
         system.observeNotices { log.info("cluster", ["notice": "\($0)"]) }
         system.observeMembers { event in
@@ -68,9 +70,11 @@ package enum Wiring {
         let desk = CompositionDesk(
             context: context, jobs: environment.store, tokens: environment.store, compositions: environment.store, objects: environment.objects, disk: disk, nudge: { runner?.nudge() })
         let archive = environment.bucket.map { RecordingArchive(bucket: $0, folder: environment.objects, context: context) }
-        recorder?.onReady = { record in
+        recorder?.onReady = { [weak recorder] record in
             await desk.makeDefaults(of: record)
-            await archive?.keep(RecordingLayout(room: record.status.roomID, recording: record.status.recordingID))
+            let layout = RecordingLayout(room: record.status.roomID, recording: record.status.recordingID)
+            await archive?.keep(layout)
+            await recorder?.bucketAnswers(layout)
         }
         if let archive { recorder?.onErase = { layout in await archive.erase(layout) } }
         runner?.onReady = { job in await archive?.keep(RecordingLayout(room: job.room, recording: job.recording)) }

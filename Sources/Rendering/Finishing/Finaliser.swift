@@ -69,15 +69,9 @@ package final class Finaliser {
     // MARK: - Reading what is there
 
     private func readFacts() -> RecordingFacts? {
-        guard let file = try? MappedFile("\(folder.path)/\(RecordingLayout.Names.facts)") else {
-            warnings.append("recording.json is missing: names and start time are taken from the journals")
-            return nil
-        }
-        guard let facts = try? CaptureJSON.decode(RecordingFacts.self, file.bytes), facts.recording == recording, Limits.plausible.contains(facts.startedAt.microseconds) else {
-            warnings.append("recording.json cannot be used: names and start time are taken from the journals")
-            return nil
-        }
-        return facts
+        for facts in folder.facts() where facts.recording == recording { return facts }
+        warnings.append("recording-{epoch}.json is missing or cannot be used: names and start time are taken from the journals")
+        return nil
     }
     private func readEvents() -> [RecordedEvent] {
         var notes: [[RecordedEvent]] = []
@@ -203,6 +197,18 @@ package final class Finaliser {
             for name in (try? folder.entries(below)) ?? [] where !kept.contains("\(below)/\(name)") && (name.hasSuffix(".webm") || name.hasSuffix(".mkv")) {
                 folder.remove("\(below)/\(name)")
             }
+        }
+    }
+}
+
+extension Folder {
+    /// What deciders said of the recording, the newest first; those that cannot be used are left out.
+    func facts() -> some Sequence<RecordingFacts> {
+        RecordingLayout.Names.facts(among: (try? entries()) ?? []).lazy.compactMap { name in
+            guard let file = try? MappedFile("\(path)/\(name)"), let facts = try? CaptureJSON.decode(RecordingFacts.self, file.bytes),
+                facts.recording.isSafe, facts.room.isSafe, Finaliser.Limits.plausible.contains(facts.startedAt.microseconds)
+            else { return nil }
+            return facts
         }
     }
 }

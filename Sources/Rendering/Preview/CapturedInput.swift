@@ -4,7 +4,7 @@ import Glibc
 import Primitives
 import RTP
 
-/// Follows journals until the recording ends: recording.json says when it stopped, metadata.json that it was finished, or nothing
+/// Follows journals until the recording ends: recording-{epoch}.json says when it stopped, metadata.json that it was finished, or nothing
 /// has grown for `Limits.silence` and it counts as given up.
 final class CapturedInput: PreviewInput {
     enum Limits {
@@ -88,11 +88,7 @@ final class CapturedInput: PreviewInput {
 
     /// - Returns: whether the recording is over.
     private func readFacts() throws(WorkerError) -> Bool {
-        if let file = try? MappedFile("\(folder.path)/\(RecordingLayout.Names.facts)"), let read = try? CaptureJSON.decode(RecordingFacts.self, file.bytes),
-            read.recording.isSafe, read.room.isSafe, Finaliser.Limits.plausible.contains(read.startedAt.microseconds)
-        {
-            facts = read
-        }
+        for newest in folder.facts() { facts = newest; break }
         return facts?.stoppedAt != nil || access("\(folder.path)/\(RecordingLayout.Names.metadata)", F_OK) == 0
     }
     private func readJournals(_ rendered: Int64) throws(WorkerError) {
@@ -117,7 +113,7 @@ final class CapturedInput: PreviewInput {
         (segment.next, segment.isClosed) = read
         segment.lastReceived = follower?.lastReceived(of: track) ?? 0
     }
-    /// Which recording this is: what recording.json says, or else the first journal.
+    /// Which recording this is: what recording-{epoch}.json says, or else the first journal.
     private func begin(_ bytes: UnsafeRawBufferPointer) -> Bool {
         if follower != nil { return true }
         guard let header = try? JournalReader(bytes).header else { return false }

@@ -35,7 +35,6 @@ final class FaultyDisk: JournalDisk {
         if let code = state.withLock({ $0.room <= 0 ? $0.code : nil }) { throw DiskError(code: code) }
     }
     func create(_ path: String) throws(DiskError) -> Int32 { try check(); return try disk.create(path) }
-    func openToAppend(_ path: String) throws(DiskError) -> Int32 { try check(); return try disk.openToAppend(path) }
     func write(_ file: Int32, _ bytes: UnsafeRawBufferPointer) throws(DiskError) -> Int {
         try check()
         let room = state.withLock { $0.writes += 1; return $0.room }
@@ -60,12 +59,12 @@ final class WriterBench: Sendable {
     let writer: JournalWriterThread
     private let reports: AsyncStream<JournalReport>
 
-    init() throws {
+    init(segmentAge: Duration = .seconds(300)) throws {
         var template = Array("/tmp/troupe-journal-XXXXXX".utf8CString)
         folder = template.withUnsafeMutableBufferPointer { String(cString: mkdtemp($0.baseAddress!)) }
         let (stream, continuation) = AsyncStream.makeStream(of: JournalReport.self, bufferingPolicy: .unbounded)
         reports = stream
-        writer = JournalWriterThread(base: folder, writer: "a", clock: SystemClock(), disk: disk) { continuation.yield($0) }
+        writer = JournalWriterThread(base: folder, writer: "a", clock: SystemClock(), disk: disk, segmentAge: segmentAge) { continuation.yield($0) }
         try writer.start()
         try writer.attach(ring)
     }
@@ -138,6 +137,35 @@ final class WriterBench: Sendable {
         #expect(bench.writer.snapshot.openTracks == 0)
     }
 
+    /// Whoever stores files as they end hears of each once, when nobody writes it any more, and of all before the recording is closed.
+    @Test func everyFileThatEndedIsTold() async throws {
+        let bench = try WriterBench(segmentAge: .milliseconds(60))
+        let tag = try bench.writer.open(bench.header("one"))
+        try bench.writer.write(RecordingFacts(recording: "rec", room: "room", title: "t", startedAt: WallTime(seconds: 1), epoch: Epoch(7)))
+        var told: [String] = []
+        for round in 0..<4 as Range<Int64> {
+            for i in 0..<10 as Range<Int64> { #expect(bench.write(tag, at: round * 10 + i, [1])) }
+            try bench.writer.append(RecordedEvent(.chat, at: WallTime(seconds: round)), to: layout)
+            let before = told.count
+            // A segment and notes that are old enough end without another packet.
+            while told.count < before + (round == 0 ? 3 : 2) { told.append(try await bench.next { if case .fileEnded(_, let key) = $0 { key } else { nil } }) }
+            for key in told where key.hasSuffix(".trj") { #expect(try bench.records(String(key.dropFirst("rooms/room/rec/".count))).events.last == .closed) }
+        }
+        #expect(bench.write(tag, at: 40, [1]))
+        try bench.writer.close(recording: layout)
+        var isClosed = false
+        while !isClosed {
+            isClosed = try await bench.next { report in
+                switch report { case .recordingClosed: true; case .fileEnded: false; default: nil }
+            }
+        }
+        #expect(Set(told).count == told.count && told.contains("rooms/room/rec/recording-7.json"))
+        #expect(told.filter { $0.hasSuffix(".jsonl") } == (0..<4).map { "rooms/room/rec/events-a.\($0).jsonl" })
+        let all = try bench.allRecords("one")
+        #expect(all.packets == Array(0...40) && all.damage == JournalReader.Damage() && all.events.count == 5)
+        bench.writer.stop()
+    }
+
     @Test func notesStandBesideTheJournal() async throws {
         let bench = try WriterBench()
         var facts = RecordingFacts(recording: "rec", room: "room", title: "t", startedAt: WallTime(seconds: 1), epoch: Epoch(1))
@@ -148,9 +176,9 @@ final class WriterBench: Sendable {
         try bench.writer.append(RecordedEvent(.recordingStopped, at: WallTime(seconds: 21)), to: layout)
         try bench.writer.close(recording: layout)
         _ = try await bench.next { if case .recordingClosed = $0 { true } else { nil } }
-        let read = try WriterBench.read(bench.path("recording.json")).withUnsafeBytes { try CaptureJSON.decode(RecordingFacts.self, $0) }
+        let read = try WriterBench.read(bench.path("recording-1.json")).withUnsafeBytes { try CaptureJSON.decode(RecordingFacts.self, $0) }
         #expect(read == facts)
-        let events = WriterBench.read(bench.path("events-a.jsonl")).withUnsafeBytes { CaptureJSON.events($0) }
+        let events = WriterBench.read(bench.path("events-a.0.jsonl")).withUnsafeBytes { CaptureJSON.events($0) }
         #expect(events.events.map(\.type) == ["recording_started", "recording_stopped"])
         #expect(events.badLines == 0)
         bench.writer.stop()

@@ -86,10 +86,10 @@ final class RecordedRoom {
         let facts = RecordingFacts(
             recording: layout.recording, room: layout.room, title: "A meeting", startedAt: WallTime(microseconds: Self.zero),
             stoppedAt: seconds.map { WallTime(microseconds: Self.zero + $0 * 1_000_000) }, epoch: Epoch(1), participants: participants)
-        writeFile("\(storage.path)/\(layout.facts)", try CaptureJSON.encode(facts))
+        writeFile("\(storage.path)/\(layout.facts(Epoch(1)))", try CaptureJSON.encode(facts))
     }
     func writeEvents(_ events: [RecordedEvent], by writer: NodeName = "n1") throws {
-        writeFile("\(storage.path)/\(layout.events(writer))", try events.flatMap { try CaptureJSON.line($0) })
+        writeFile("\(storage.path)/\(layout.events(writer, number: 0))", try events.flatMap { try CaptureJSON.line($0) })
     }
     func manifest() throws -> Manifest { try readFile("\(storage.path)/\(layout.metadata)").withUnsafeBytes { try CaptureJSON.decode(Manifest.self, $0) } }
     func timeline() throws -> Timeline { try readFile("\(storage.path)/\(layout.timeline)").withUnsafeBytes { try CaptureJSON.decode(Timeline.self, $0) } }
