@@ -37,6 +37,29 @@ import Testing
         if area.y > 2 { #expect(luma(target, 320, 0) == 16 && luma(target, 320, 359) == 16) }
     }
 
+    /// At exactly half its size each pixel is the mean of four, and nothing beside the area is touched; 52 pixels are three vectors and a rest.
+    @Test(arguments: [(640, 360), (52, 30), (6, 2)]) func halfSizeIsTheMeanOfFour(width: Int, height: Int) throws {
+        let source = try MediaFrame(picture: VideoSize(width: 2 * width, height: 2 * height)), target = try MediaFrame(picture: VideoSize(width: width + 8, height: height + 6))
+        var random = SplitMix64(seed: 7)
+        for plane in 0..<3 {
+            let rows = source.pictureRows(plane)
+            for y in 0..<rows.height { for x in 0..<rows.width { rows.base[y * rows.stride + x] = UInt8(truncatingIfNeeded: random.next()) } }
+        }
+        try Scaler(isFast: true).draw(source, into: target, at: PixelArea(x: 4, y: 2, width: width, height: height))
+        for plane in 0..<3 {
+            let from = source.pictureRows(plane), to = target.pictureRows(plane), shift = plane == 0 ? 0 : 1, left = 4 >> shift, top = 2 >> shift
+            for y in 0..<to.height {
+                for x in 0..<to.width {
+                    let (sx, sy) = (x - left, y - top), isInside = sx >= 0 && sy >= 0 && sx < width >> shift && sy < height >> shift
+                    let wanted = isInside ? [(0, 0), (0, 1), (1, 0), (1, 1)].reduce(2) { $0 + Int(from.base[(2 * sy + $1.0) * from.stride + 2 * sx + $1.1]) } / 4 : plane == 0 ? 16 : 128
+                    guard Int(to.base[y * to.stride + x]) != wanted else { continue }
+                    Issue.record("plane \(plane), \(x), \(y): \(to.base[y * to.stride + x]) instead of \(wanted)")
+                    return
+                }
+            }
+        }
+    }
+
     /// Two people at once are on the picture, nobody who is black, and the same picture comes out again.
     @Test func aThumbnailShowsWhoIsThere() throws {
         quietLibav()

@@ -47,15 +47,19 @@ def make_recording(folder, repeat=1):
         "duration": SECONDS * repeat, "size": 1, "complete": True, "warnings": [], "participants": [], "tracks": tracks}))
 
 
-def reference(folder):
+def pairs(folder):
+    """Everybody's camera and microphone."""
+    return [(folder / "tracks" / f"peer{number}" / "cam.webm", folder / "tracks" / f"peer{number}" / "mic.webm") for number in range(PEERS)]
+
+
+def reference(pairs, folder):
     """The same work by ffmpeg: one process a peer, one thread, the same encoder settings, HLS of fragmented MP4."""
-    cpu = 0
-    for number in range(PEERS):
-        home, out = folder / "tracks" / f"peer{number}", folder / "reference"
-        out.mkdir(exist_ok=True)
-        cpu += cpu_of(["ffmpeg", "-v", "error", "-y", "-threads", "1", "-i", home / "cam.webm", "-i", home / "mic.webm", "-filter_threads", "1",
+    cpu, out = 0, folder / "reference"
+    out.mkdir(exist_ok=True)
+    for camera, microphone in pairs:
+        cpu += cpu_of(["ffmpeg", "-v", "error", "-y", "-threads", "1", "-i", camera, "-i", microphone, "-filter_threads", "1",
                        "-vf", f"fps={FPS},scale=640:360:flags=fast_bilinear", "-c:v", "libx264", "-threads", "1", "-preset", "superfast", "-crf", "27", "-maxrate", "800k", "-bufsize", "800k",
-                       "-x264-params", f"force-cfr=1:weightp=0:scenecut=0:bframes=0:rc-lookahead=0:sync-lookahead=0:mbtree=0:keyint={2 * FPS}:min-keyint={2 * FPS}", "-c:a", "aac", "-aac_coder", "fast", "-ac", "1", "-b:a", "64k",
+                       "-x264-params", f"force-cfr=1:weightp=0:scenecut=0:bframes=0:rc-lookahead=0:sync-lookahead=0:mbtree=0:subme=0:keyint={2 * FPS}:min-keyint={2 * FPS}", "-c:a", "aac", "-aac_coder", "fast", "-ac", "1", "-b:a", "64k",
                        "-f", "hls", "-hls_time", "2", "-hls_segment_type", "fmp4", "-hls_playlist_type", "vod", out / "av.m3u8"])[0]
     return cpu
 
@@ -70,7 +74,7 @@ def bench(arguments):
         make_recording(folder)
         ours, theirs = [], []
         for _ in range(arguments.rounds):
-            theirs.append(reference(folder))
+            theirs.append(reference(pairs(folder), folder))
             ours.append(cpu_of([worker, "preview", "--dir", folder])[0])
         speed = PEERS * SECONDS / statistics.median(ours)
         ratios = [mine / other for mine, other in zip(ours, theirs)]
@@ -92,3 +96,8 @@ def peak_memory(command):
     """MiB, of a child alone."""
     code = "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL); print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss >> 10)"
     return int(subprocess.run([sys.executable, "-c", code, *map(str, command)], check=True, capture_output=True, text=True).stdout)
+
+
+def decoding_speed(camera, seconds):
+    """Pictures of the camera a second of CPU that this core decodes now: alone on the machine it is twice what it is beside a busy one."""
+    return 30 * seconds / cpu_of(["ffmpeg", "-v", "error", "-threads", "1", "-i", camera, "-f", "null", "-"])[0]

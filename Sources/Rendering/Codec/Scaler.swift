@@ -26,7 +26,7 @@ final class Scaler {
     /// Scaled, before it is turned or copied.
     private var apart: MediaFrame?
 
-    /// - Parameter isFast: bilinear without rounding care, for previews; else bicubic.
+    /// - Parameter isFast: bilinear without rounding care, or the mean of four where it is exactly half, for previews; else bicubic.
     init(isFast: Bool) { quality = isFast ? SWS_FAST_BILINEAR : SWS_BICUBIC | SWS_ACCURATE_RND }
     deinit { sws_freeContext(context) }
 
@@ -67,6 +67,9 @@ final class Scaler {
     private func scale(_ source: MediaFrame, _ target: MediaFrame, _ area: PixelArea) throws(WorkerError) {
         var format = AVPixelFormat(rawValue: source.raw.pointee.format)
         if format == AV_PIX_FMT_YUV420P, source.raw.pointee.color_range == AVCOL_RANGE_JPEG { format = AV_PIX_FMT_YUVJ420P }
+        if quality == SWS_FAST_BILINEAR, format == AV_PIX_FMT_YUV420P, source.size.width == 2 * area.width, source.size.height == 2 * area.height {
+            return source.halve(into: target, at: (area.x, area.y))
+        }
         context = sws_getCachedContext(
             context, source.raw.pointee.width, source.raw.pointee.height, format, Int32(area.width), Int32(area.height), AV_PIX_FMT_YUV420P, quality, nil, nil, nil)
         guard let context else { throw WorkerError(.internalError, "a picture of \(source.size.width)×\(source.size.height) cannot be scaled to \(area.width)×\(area.height)") }

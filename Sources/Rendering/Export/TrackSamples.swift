@@ -27,6 +27,12 @@ final class TrackSamples {
         var start: Int64
         var samples: [[Float]]
         var end: Int64 { start + Int64(samples[0].count) }
+        /// Lets go of what lies before `position`.
+        mutating func forget(before position: Int64) {
+            let used = Int(min(max(0, position - start), Int64(samples[0].count)))
+            for channel in samples.indices { samples[channel].removeFirst(used) }
+            start += Int64(used)
+        }
     }
     private let folder: String
     private let source: RenderPlan.Source
@@ -75,7 +81,11 @@ final class TrackSamples {
         let moved = step * Float(count)
         gain = before < target ? min(target, before + moved) : max(target, before - moved)
         runs.removeAll { $0.end <= start + Int64(count) }
+        // A track without a gap is one run to its end.
+        if !runs.isEmpty { runs[0].forget(before: start + Int64(count)) }
     }
+    /// Decoded and not asked for yet, of each channel.
+    var held: Int { runs.reduce(0) { $0 + $1.samples[0].count } }
 
     // MARK: - Reading ahead
 

@@ -41,7 +41,7 @@ enum PreviewEncoding {
         video.options = [
             ("preset", "superfast"), ("profile", "main"), ("crf", "\(Quality.speaking.rateFactor)"), ("forced-idr", "1"),
             // force-cfr: else x264 waits for the next picture to know how long this one lasts.
-            ("x264-params", "force-cfr=1:weightp=0:scenecut=0:bframes=0:rc-lookahead=0:sync-lookahead=0:mbtree=0:keyint=\(settings.grid.framesPerSegment):min-keyint=\(settings.grid.framesPerSegment)"),
+            ("x264-params", "force-cfr=1:weightp=0:scenecut=0:bframes=0:rc-lookahead=0:sync-lookahead=0:mbtree=0:subme=0:keyint=\(settings.grid.framesPerSegment):min-keyint=\(settings.grid.framesPerSegment)"),
         ]
         return video
     }

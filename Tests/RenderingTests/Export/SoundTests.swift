@@ -93,4 +93,20 @@ import Testing
         #expect(beeps.count == wanted.count, "\(beeps)")
         for (beep, wanted) in zip(beeps, wanted) { #expect(abs(beep - wanted) < 6, "\(beep) instead of \(wanted)") }
     }
+    /// What was given is not kept: a track without a gap held all its samples, a gigabyte and a half an hour.
+    @Test func aTrackWithoutAGapHoldsNoMoreThanAPacket() throws {
+        let folder = TemporaryFolder()
+        let made = run("ffmpeg -v error -y -f lavfi -t 30 -i sine=440:sample_rate=48000 -c:a libopus -b:a 32k '\(folder.path)/a.webm' </dev/null")
+        #expect(made.status == 0, "\(made.errors)")
+        let source = RenderPlan.Source(track: "a", person: 0, kind: .audio, isScreen: false, isDenoised: false, pieces: [RenderPlan.Piece(path: "a.webm", range: 0..<30_000_000)])
+        let track = try TrackSamples(source, folder: folder.path) { Issue.record("\($0) cannot be read") }
+        var most = 0, power: Float = 0
+        for block in 0..<1_400 {
+            var out = [[Float]](repeating: [Float](repeating: 0, count: 1_024), count: 2), gain: Float = 1
+            try track.add(from: Int64(block) * 1_024, count: 1_024, to: &out, at: 0, gain: &gain, target: 1, step: 0.01)
+            most = max(most, track.held)
+            power = out[0].reduce(0) { $0 + $1 * $1 }
+        }
+        #expect(most <= 2 * 960 && power > 1, "\(most) samples held, power \(power) at the end")
+    }
 }
