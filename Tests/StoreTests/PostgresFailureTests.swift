@@ -7,7 +7,7 @@ import Primitives
 @testable import Store
 import Testing
 
-private func connect(_ url: String, answer: Duration = PostgresServer.patience) throws -> PostgresConnection {
+func connect(_ url: String, answer: Duration = PostgresServer.patience) throws -> PostgresConnection {
     let connection = try PostgresConnection(PostgresURL(url), answer: answer)
     connection.deadline = .max
     return connection

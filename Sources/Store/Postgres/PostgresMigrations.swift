@@ -2,36 +2,38 @@
 internal import Contracts
 internal import Primitives
 
-/// One list, only ever appended to: `troupe_schema` says how many steps a database has had.
+/// One list, only ever appended to: `troupe_schema` says how many steps a database has had, and how many one has to know.
 enum PostgresMigrations {
     /// Names of the lock that nodes which start at once stand in line for; "troupe" in ASCII.
     private static let lock: Int64 = 0x7472_6F75_7065
 
     /// Takes the steps a database has not had, in one transaction.
-    static func bring(_ connection: PostgresConnection, to steps: [String]) throws(StoreError) {
+    static func bring(_ connection: PostgresConnection, to steps: [SchemaStep]) throws(StoreError) {
         let exists = try connection.first("SELECT to_regclass('troupe_schema') IS NOT NULL") { (row) throws(StoreError) in row.integer(0) == 1 }
-        if exists == true, try version(connection) == steps.count { return }
+        if exists == true, try state(connection).missing(of: steps).isEmpty { return }
         try connection.transaction(.disk) { () throws(StoreError) in
             try connection.run("SELECT pg_advisory_xact_lock($1)", [.integer(lock)])
-            try connection.run("CREATE TABLE IF NOT EXISTS troupe_schema (version BIGINT NOT NULL)")
-            let had = try version(connection)
-            guard had <= steps.count else {
-                throw .corrupt("a newer release has written the database (schema \(had), this release knows \(steps.count)): start that release")
-            }
-            for step in steps[had...] { try connection.script(step) }
+            try connection.run("CREATE TABLE IF NOT EXISTS troupe_schema (version BIGINT NOT NULL, oldest BIGINT)")
+            // Read again inside: another node may have taken the steps meanwhile.
+            let missing = try state(connection).missing(of: steps)
+            guard !missing.isEmpty else { return }
+            for step in missing { try connection.script(step.script) }
+            let now = SchemaState.after(steps)
+            try connection.run("ALTER TABLE troupe_schema ADD COLUMN IF NOT EXISTS oldest BIGINT")
             try connection.run("DELETE FROM troupe_schema")
-            try connection.run("INSERT INTO troupe_schema (version) VALUES ($1)", [.integer(Int64(steps.count))])
+            try connection.run("INSERT INTO troupe_schema (version, oldest) VALUES ($1, $2)", [.integer(Int64(now.version)), .integer(Int64(now.oldest))])
         }
     }
 
-    private static func version(_ connection: PostgresConnection) throws(StoreError) -> Int {
-        let value = try connection.first("SELECT version FROM troupe_schema") { (row) throws(StoreError) in row.integer(0) } ?? 0
-        guard value >= 0 else { throw .corrupt("the database has the schema version \(value)") }
-        return Int(clamping: value)
+    /// The column `oldest` came later: a database without it is for programs that know all its steps.
+    private static func state(_ connection: PostgresConnection) throws(StoreError) -> SchemaState {
+        try connection.first("SELECT version, (to_jsonb(s) ->> 'oldest')::bigint FROM troupe_schema s") { (row) throws(StoreError) in
+            SchemaState(version: Int(clamping: row.integer(0)), oldest: Int(clamping: row.optionalInteger(1) ?? row.integer(0)))
+        } ?? SchemaState(version: 0, oldest: 0)
     }
 
     /// Text compares byte by byte, as in SQLite. Times are microseconds since 1970.
-    static let all: [String] = [
+    static let all: [SchemaStep] = [
         """
         CREATE TABLE rooms (
             id TEXT COLLATE "C" PRIMARY KEY,
@@ -217,14 +219,16 @@ enum PostgresMigrations {
             PRIMARY KEY (recording_id, composition_id)
         );
         """,
-        """
-        ALTER TABLE admissions ADD COLUMN recording_consent BIGINT;     -- 0: refuses to be recorded; NULL: was not asked
-        ALTER TABLE recordings ADD COLUMN excluded TEXT;           -- participants the host leaves out, separated by spaces
-        ALTER TABLE recordings ADD COLUMN refused TEXT;            -- participants who refuse, likewise
-        ALTER TABLE recordings ADD COLUMN viewers TEXT NOT NULL DEFAULT 'participants';
-        ALTER TABLE recordings ADD COLUMN retention_days BIGINT;     -- NULL: kept until somebody deletes it
-        ALTER TABLE recordings ADD COLUMN delete_after BIGINT;       -- microseconds since 1970, once it has ended
-        CREATE INDEX recordings_by_end ON recordings (delete_after) WHERE delete_after IS NOT NULL;
-        """,
+        // Who refuses to be recorded must not meet a recorder that does not know it.
+        SchemaStep(
+            """
+            ALTER TABLE admissions ADD COLUMN recording_consent BIGINT;     -- 0: refuses to be recorded; NULL: was not asked
+            ALTER TABLE recordings ADD COLUMN excluded TEXT;           -- participants the host leaves out, separated by spaces
+            ALTER TABLE recordings ADD COLUMN refused TEXT;            -- participants who refuse, likewise
+            ALTER TABLE recordings ADD COLUMN viewers TEXT NOT NULL DEFAULT 'participants';
+            ALTER TABLE recordings ADD COLUMN retention_days BIGINT;     -- NULL: kept until somebody deletes it
+            ALTER TABLE recordings ADD COLUMN delete_after BIGINT;       -- microseconds since 1970, once it has ended
+            CREATE INDEX recordings_by_end ON recordings (delete_after) WHERE delete_after IS NOT NULL;
+            """, keepsEarlier: false),
     ]
 }

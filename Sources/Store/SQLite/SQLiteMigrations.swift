@@ -1,9 +1,9 @@
 // The schema of an SQLite file, as the steps that made it. The same tables for PostgreSQL: Postgres/PostgresMigrations.swift.
 internal import Contracts
 
-/// One list, only ever appended to: `PRAGMA user_version` says how many steps a file has had.
+/// One list, only ever appended to: `PRAGMA user_version` says how many steps a file has had, `troupe_schema` how many one has to know.
 enum SQLiteMigrations {
-    static let all: [String] = [
+    static let all: [SchemaStep] = [
         """
         CREATE TABLE rooms (
             id TEXT PRIMARY KEY,
@@ -187,34 +187,38 @@ enum SQLiteMigrations {
             PRIMARY KEY (recording_id, composition_id)
         ) STRICT, WITHOUT ROWID;
         """,
-        """
-        ALTER TABLE admissions ADD COLUMN recording_consent INTEGER;     -- 0: refuses to be recorded; NULL: was not asked
-        ALTER TABLE recordings ADD COLUMN excluded TEXT;           -- participants the host leaves out, separated by spaces
-        ALTER TABLE recordings ADD COLUMN refused TEXT;            -- participants who refuse, likewise
-        ALTER TABLE recordings ADD COLUMN viewers TEXT NOT NULL DEFAULT 'participants';
-        ALTER TABLE recordings ADD COLUMN retention_days INTEGER;     -- NULL: kept until somebody deletes it
-        ALTER TABLE recordings ADD COLUMN delete_after INTEGER;       -- microseconds since 1970, once it has ended
-        CREATE INDEX recordings_by_end ON recordings (delete_after) WHERE delete_after IS NOT NULL;
-        """,
+        // Who refuses to be recorded must not meet a recorder that does not know it.
+        SchemaStep(
+            """
+            ALTER TABLE admissions ADD COLUMN recording_consent INTEGER;     -- 0: refuses to be recorded; NULL: was not asked
+            ALTER TABLE recordings ADD COLUMN excluded TEXT;           -- participants the host leaves out, separated by spaces
+            ALTER TABLE recordings ADD COLUMN refused TEXT;            -- participants who refuse, likewise
+            ALTER TABLE recordings ADD COLUMN viewers TEXT NOT NULL DEFAULT 'participants';
+            ALTER TABLE recordings ADD COLUMN retention_days INTEGER;     -- NULL: kept until somebody deletes it
+            ALTER TABLE recordings ADD COLUMN delete_after INTEGER;       -- microseconds since 1970, once it has ended
+            CREATE INDEX recordings_by_end ON recordings (delete_after) WHERE delete_after IS NOT NULL;
+            """, keepsEarlier: false),
     ]
 
     /// Takes the steps a file has not had, in one transaction.
-    static func bring(_ connection: SQLiteConnection, to steps: [String]) throws(StoreError) {
-        guard try version(connection) != steps.count else { return }
+    static func bring(_ connection: SQLiteConnection, to steps: [SchemaStep]) throws(StoreError) {
+        guard try !state(connection).missing(of: steps).isEmpty else { return }
         try connection.transaction(.disk) { () throws(StoreError) in
             // Read again inside: another node may have taken the steps meanwhile.
-            let had = try version(connection)
-            guard had <= steps.count else {
-                throw .corrupt("a newer release has written the database (schema \(had), this release knows \(steps.count)): start that release")
-            }
-            for step in steps[had...] { try connection.execute(step) }
-            try connection.execute("PRAGMA user_version = \(steps.count)")
+            let missing = try state(connection).missing(of: steps)
+            guard !missing.isEmpty else { return }
+            for step in missing { try connection.execute(step.script) }
+            let now = SchemaState.after(steps)
+            try connection.execute("PRAGMA user_version = \(now.version)")
+            try connection.execute("CREATE TABLE IF NOT EXISTS troupe_schema (oldest INTEGER NOT NULL) STRICT; DELETE FROM troupe_schema; INSERT INTO troupe_schema (oldest) VALUES (\(now.oldest))")
         }
     }
 
-    private static func version(_ connection: SQLiteConnection) throws(StoreError) -> Int {
-        let value = try connection.first("PRAGMA user_version") { (row) throws(StoreError) in row.integer(0) } ?? 0
-        guard value >= 0 else { throw .corrupt("the database has the schema version \(value)") }
-        return Int(clamping: value)
+    /// The table `troupe_schema` came later: a file without it is for programs that know all its steps.
+    private static func state(_ connection: SQLiteConnection) throws(StoreError) -> SchemaState {
+        func number(_ statement: String) throws(StoreError) -> Int? { try connection.first(statement) { (row) throws(StoreError) in Int(clamping: row.integer(0)) } }
+        let version = try number("PRAGMA user_version") ?? 0
+        let isTold = try number("SELECT count(*) FROM sqlite_schema WHERE name = 'troupe_schema'") == 1
+        return SchemaState(version: version, oldest: isTold ? try number("SELECT oldest FROM troupe_schema") ?? version : version)
     }
 }
