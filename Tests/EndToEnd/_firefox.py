@@ -22,13 +22,13 @@ PREFERENCES = {
 class Firefox:
     """`async with Firefox(port) as firefox:` one headless Firefox with a profile of its own; accepts the cluster's certificate."""
 
-    def __init__(self, port):
-        self.port, self.last = port, 0
+    def __init__(self, port, preferences={}):
+        self.port, self.last, self.preferences = port, 0, {**PREFERENCES, **preferences}
 
     async def __aenter__(self):
         self.profile = tempfile.mkdtemp(prefix="troupe-firefox-")
         with open(f"{self.profile}/user.js", "w") as file:
-            for name, value in PREFERENCES.items():
+            for name, value in self.preferences.items():
                 file.write(f"user_pref({json.dumps(name)}, {json.dumps(value)});\n")
         with open(f"{self.profile}/log", "w") as log:
             self.process = subprocess.Popen(

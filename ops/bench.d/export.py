@@ -10,11 +10,11 @@ PEERS = 4
 GAP, WIDTH, HEIGHT = 8, 618, 346     # Composition's grid of four at 1280x720
 
 
-def reference(folder):
+def reference(pairs, folder):
+    """One ffmpeg command over everybody's camera and microphone, four of them."""
     inputs, chains = [], []
-    for number in range(PEERS):
-        home = folder / "tracks" / f"peer{number}"
-        inputs += ["-threads", "1", "-i", home / "cam.webm", "-i", home / "mic.webm"]
+    for number, (camera, microphone) in enumerate(pairs):
+        inputs += ["-threads", "1", "-i", camera, "-i", microphone]
         chains.append(f"[{2 * number}:v]fps=30,scale={WIDTH}:{HEIGHT},drawtext=text=peer{number}:x=17:y=h-30:fontsize=16:fontcolor=white:box=1:boxborderw=8:boxcolor=black[v{number}]")
     pictures = "".join(f"[v{number}]" for number in range(PEERS))
     places = f"0_0|{WIDTH + GAP}_0|0_{HEIGHT + GAP}|{WIDTH + GAP}_{HEIGHT + GAP}"
@@ -36,7 +36,7 @@ def bench(arguments):
         command = [worker, "export", "--dir", folder, "--format", "mp4", "--threads", "1"]
         ours, theirs = [], []
         for _ in range(arguments.rounds):
-            theirs.append(reference(folder))
+            theirs.append(reference(preview.pairs(folder), folder))
             ours.append(preview.cpu_of(command)[0])
         ratios = [mine / other for mine, other in zip(ours, theirs)]
         memory = []
