@@ -98,11 +98,13 @@ final class Muxer {
         if let unknown = av_dict_get(settings, "", nil, AV_DICT_IGNORE_SUFFIX) { throw WorkerError(.internalError, "this muxer has no option \(String(cString: unknown.pointee.key))") }
     }
     /// Writes a frame behind those before it, in the order of the calls; times in the stream's units. The packet is empty afterwards.
-    /// - Parameter isInterleaved: let libavformat sort frames of several streams, at the price of holding some.
-    func write(_ packet: MediaPacket, stream: Int, isInterleaved: Bool = false) throws(WorkerError) {
+    /// - Parameters:
+    ///   - timeBase: units of the packet's times, where they are not the stream's.
+    ///   - isInterleaved: let libavformat sort frames of several streams, at the price of holding some.
+    func write(_ packet: MediaPacket, stream: Int, timeBase: AVRational? = nil, isInterleaved: Bool = false) throws(WorkerError) {
         guard context.pointee.pb != nil, let target = context.pointee.streams[stream] else { return }
         defer { packet.clear() }
-        av_packet_rescale_ts(packet.raw, timeBases[stream], target.pointee.time_base)
+        av_packet_rescale_ts(packet.raw, timeBase ?? timeBases[stream], target.pointee.time_base)
         packet.raw.pointee.stream_index = Int32(stream)
         try Libav.check(isInterleaved ? av_interleaved_write_frame(context, packet.raw) : av_write_frame(context, packet.raw), "write \(name)")
     }

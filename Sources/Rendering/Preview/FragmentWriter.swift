@@ -5,6 +5,8 @@ import Capture
 /// Writes one variant of one peer: its head and its segments. Files appear under their names whole.
 final class FragmentWriter {
     private enum Constants {
+        /// Main profile, level 3.1: what may be copied, and more than we encode.
+        static let copies = (entry: "avc3", codec: "avc3.4D401F")
         static let options = [(name: "movflags", value: "cmaf+empty_moov+default_base_moof+frag_custom+skip_sidx+skip_trailer")]
     }
     /// For `codecs="…"`.
@@ -20,21 +22,23 @@ final class FragmentWriter {
     /// - Parameters:
     ///   - name: "av", "audio" or "video".
     ///   - video: nil for sound alone.
-    init(_ folder: Folder, name: String, head: String, segmentSeconds: Int, video: Encoder?, audio: Encoder) throws(WorkerError) {
+    ///   - hasCopies: frames of another encoder come as well: parameter sets stand before key frames (ISO/IEC 14496-15 §5.3.5.1, "avc3").
+    init(_ folder: Folder, name: String, head: String, segmentSeconds: Int, video: Encoder?, hasCopies: Bool = false, audio: Encoder) throws(WorkerError) {
         self.folder = folder
         let muxer = try Muxer(.memory, format: "mp4", options: Constants.options)
         self.muxer = muxer
-        self.video = try video.map { video throws(WorkerError) in try muxer.add(video.parameters, timeBase: video.timeBase) }
+        self.video = try video.map { video throws(WorkerError) in try muxer.add(video.parameters, timeBase: video.timeBase, tag: hasCopies ? Constants.copies.entry : nil) }
         self.audio = try muxer.add(audio.parameters, timeBase: audio.timeBase)
         playlist = MediaPlaylist(name: name, head: head, segmentSeconds: segmentSeconds)
-        codecs = (video.map { [Self.codec($0.parameters)] } ?? []).joined() + (video == nil ? "" : ",") + "mp4a.40.2"
+        codecs = (video.map { [hasCopies ? Constants.copies.codec : Self.codec($0.parameters)] } ?? []).joined() + (video == nil ? "" : ",") + "mp4a.40.2"
         try muxer.begin()
         try folder.write(muxer.takeBytes(), as: head, isDurable: false)
     }
 
-    func writeVideo(_ packet: MediaPacket) throws(WorkerError) {
+    /// - Parameter timeBase: of the packet, where it is not the encoder's.
+    func writeVideo(_ packet: MediaPacket, timeBase: AVRational? = nil) throws(WorkerError) {
         guard let video else { preconditionFailure("a variant without a picture") }
-        try muxer.write(packet, stream: video)
+        try muxer.write(packet, stream: video, timeBase: timeBase)
     }
     func writeAudio(_ packet: MediaPacket) throws(WorkerError) { try muxer.write(packet, stream: audio) }
     /// Ends the segment and gives it its name.

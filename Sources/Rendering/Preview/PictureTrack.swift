@@ -1,25 +1,36 @@
 // A video track on the preview's grid: which picture is to be seen when.
+import CFFmpeg
 import Capture
 import RTP
 
-/// Decodes a source as far as it is asked to, and keeps the newest picture.
+/// Decodes a source as far as it is asked to, and keeps the newest picture; or gives frames away as they are.
 final class PictureTrack {
     enum Limits {
         /// A camera's last picture stands this long (µs) when nothing follows; then it is black. A shared screen stands until its end.
         static let hold: Int64 = 3_000_000
+        /// Frames of a segment that is given away: 60 a second for 4 s.
+        static let frames = 240
+    }
+    /// An encoded frame, and what a decoder must know of it.
+    struct Frame {
+        var packet: MediaPacket
+        var parameters: StreamParameters?
+        var rotation: Int
     }
     let source: any FrameSource
     /// The newest picture's time, µs; nil while there is none to show.
     private(set) var shownSince: Int64?
-    private let packet: MediaPacket
     private let decoded: MediaFrame
     private let newest: MediaFrame
     private var rotation = 0
     private var rotations: [(time: Int64, degrees: Int)] = []
     private var decoder: Decoder?
     private var parameters: StreamParameters?
-    /// The first packet that is not due yet is in `packet`.
-    private var isHolding = false
+    /// Read and neither decoded nor given away.
+    private var ahead: [Frame] = []
+    /// Of the last segment that was given away, from its key frame on: what a decoder needs to go on behind it.
+    private var given: [Frame] = []
+    private var spare: [MediaPacket] = []
     private var isDrained = false
     private var lastTime: Int64 = 0
     /// Changes with every picture; tells whether one was already drawn.
@@ -27,7 +38,6 @@ final class PictureTrack {
 
     init(_ source: any FrameSource) throws(WorkerError) {
         self.source = source
-        packet = try MediaPacket()
         decoded = try MediaFrame()
         newest = try MediaFrame()
     }
@@ -37,16 +47,13 @@ final class PictureTrack {
     /// Takes every frame from before `time` (µs).
     func advance(to time: Int64) throws(WorkerError) {
         guard !isDrained else { return expire(time) }
-        while true {
-            if !isHolding {
-                guard try source.next(into: packet) else { break }
-                isHolding = true
-            }
-            guard packet.time < time else { break }
-            isHolding = false
-            try decode()
+        try catchUp()
+        while let frame = try peek(), frame.packet.time < time {
+            ahead.removeFirst()
+            try decode(frame)
+            recycle([frame])
         }
-        if source.isAtEnd, !isHolding {
+        if source.isAtEnd, ahead.isEmpty {
             try decoder?.send(nil)
             try takePictures()
             decoder = nil
@@ -57,8 +64,7 @@ final class PictureTrack {
     /// No picture, and none to come before `time` (µs).
     func isBlack(until time: Int64) throws(WorkerError) -> Bool {
         guard shownSince == nil else { return false }
-        if !isHolding { isHolding = try source.next(into: packet) }
-        return !isHolding || packet.time >= time
+        return try peek().map { $0.packet.time >= time } ?? true
     }
     /// Draws the newest picture into `target`, its shape kept, on black.
     func draw(with scaler: Scaler, into target: MediaFrame) throws(WorkerError) {
@@ -66,6 +72,65 @@ final class PictureTrack {
         try scaler.fit(newest, rotation: rotation, into: target)
     }
 
+    // MARK: - Frames as they are
+
+    /// What the next frame's decoder must know.
+    func comingParameters() throws(WorkerError) -> StreamParameters? { try peek()?.parameters }
+
+    /// The frames of `span` (µs) as they came, where they can stand in a segment of their own without being decoded: H.264 of the wanted
+    /// size, upright, in order, from a key frame before `begin` on, none missing for so long that black would follow, no more than `bytes`.
+    /// - Returns: nil where they cannot; nothing was taken then. Valid until the next call.
+    func take(_ span: Range<Int64>, keyBefore begin: Int64, size: VideoSize, bytes: Int) throws(WorkerError) -> [Frame]? {
+        guard let wanted = try peek()?.parameters, wanted.isH264, wanted.size == size, source.shown == nil else { return nil }
+        while ahead.last.map({ $0.packet.time < span.upperBound }) ?? true, ahead.count <= Limits.frames, try readAhead() {}
+        let all = ahead.prefix { $0.packet.time < span.upperBound }
+        // What comes before the key frame would be seen for less than a step of the grid.
+        guard let key = all.firstIndex(where: { $0.packet.isKey }), all[key].packet.time < begin else { return nil }
+        var last = span.lowerBound - 1, total = 0
+        for frame in all[key...] {
+            guard frame.packet.time > last, frame.parameters === wanted, frame.rotation % 360 == 0 else { return nil }
+            last = frame.packet.time
+            total += frame.packet.bytes.count
+        }
+        guard all.count <= Limits.frames, total <= bytes, last + Limits.hold >= span.upperBound else { return nil }
+        recycle(given + all[..<key])
+        given = Array(all[key...])
+        ahead.removeFirst(all.count)
+        shownSince = last
+        generation += 1
+        return given
+    }
+    /// Decodes what was given away, as far as what follows needs it.
+    private func catchUp() throws(WorkerError) {
+        guard !given.isEmpty else { return }
+        decoder = nil
+        parameters = nil
+        for frame in given { try decode(frame) }
+        recycle(given)
+        given = []
+    }
+
+    // MARK: - Reading and decoding
+
+    private func peek() throws(WorkerError) -> Frame? {
+        if ahead.isEmpty { _ = try readAhead() }
+        return ahead.first
+    }
+    private func readAhead() throws(WorkerError) -> Bool {
+        let packet: MediaPacket = if let kept = spare.popLast() { kept } else { try MediaPacket() }
+        guard try source.next(into: packet) else {
+            spare.append(packet)
+            return false
+        }
+        ahead.append(Frame(packet: packet, parameters: source.parameters, rotation: source.rotation))
+        return true
+    }
+    private func recycle(_ frames: [Frame]) {
+        for frame in frames {
+            frame.packet.clear()
+            spare.append(frame.packet)
+        }
+    }
     private func expire(_ time: Int64) {
         guard let since = shownSince else { return }
         let isStale = track.isScreen ? isDrained && since + Limits.hold <= time : since + Limits.hold <= time
@@ -76,16 +141,16 @@ final class PictureTrack {
     }
     private var track: SourceTrack { source.track }
 
-    private func decode() throws(WorkerError) {
-        lastTime = packet.time
-        if parameters !== source.parameters {
+    private func decode(_ frame: Frame) throws(WorkerError) {
+        lastTime = frame.packet.time
+        if parameters !== frame.parameters {
             try decoder?.send(nil)
             try takePictures()
-            parameters = source.parameters
+            parameters = frame.parameters
             decoder = try parameters.map { parameters throws(WorkerError) in try Decoder(parameters, timeBase: Libav.microseconds) }
         }
-        if (rotations.last?.degrees ?? rotation) != source.rotation { rotations.append((packet.time, source.rotation)) }
-        try decoder?.send(packet)
+        if (rotations.last?.degrees ?? rotation) != frame.rotation { rotations.append((frame.packet.time, frame.rotation)) }
+        try decoder?.send(frame.packet)
         try takePictures()
     }
     private func takePictures() throws(WorkerError) {
@@ -98,4 +163,8 @@ final class PictureTrack {
             generation += 1
         }
     }
+}
+
+extension StreamParameters {
+    var isH264: Bool { raw.pointee.codec_id == AV_CODEC_ID_H264 }
 }

@@ -23,8 +23,10 @@ final class PreviewLane {
     private let audio: Encoder
     private let packet: MediaPacket
     private let copy: MediaPacket
-    private let both: FragmentWriter
-    private let soundOnly: FragmentWriter?
+    private let folder: Folder
+    /// Made with the first segment, when it is known whether frames may be copied.
+    private var writers: (both: FragmentWriter, soundOnly: FragmentWriter?)?
+    private var hasCopies = false
     /// Segments of black cost nothing: this one's frames are written again.
     private var black: [(data: [UInt8], isKey: Bool)] = []
     private var quality = PreviewEncoding.Quality.speaking
@@ -45,22 +47,31 @@ final class PreviewLane {
         packet = try MediaPacket()
         copy = try MediaPacket()
         precondition(audio.frameSamples == PreviewGrid.audioFrame && audio.delay == PreviewGrid.audioFrame)
-        both = try FragmentWriter(folder, name: isScreen ? "video" : "av", head: "init.mp4", segmentSeconds: settings.segmentSeconds, video: video, audio: audio)
-        soundOnly = isScreen ? nil : try FragmentWriter(folder, name: "audio", head: "audio_init.mp4", segmentSeconds: settings.segmentSeconds, video: nil, audio: audio)
+        self.folder = folder
+    }
+    private func makeWriters() throws(WorkerError) -> (both: FragmentWriter, soundOnly: FragmentWriter?) {
+        if let writers { return writers }
+        for track in pictures { if let parameters = try track.comingParameters(), parameters.size == size, CopiedFrames.can(parameters) { hasCopies = true } }
+        let made = (
+            both: try FragmentWriter(folder, name: isScreen ? "video" : "av", head: "init.mp4", segmentSeconds: settings.segmentSeconds, video: video, hasCopies: hasCopies, audio: audio),
+            soundOnly: isScreen ? nil : try FragmentWriter(folder, name: "audio", head: "audio_init.mp4", segmentSeconds: settings.segmentSeconds, video: nil, audio: audio))
+        writers = made
+        return made
     }
     func add(_ source: any FrameSource) throws(WorkerError) {
         if source.track.kind == .audio { sounds.append(try SoundTrack(source)) } else { pictures.append(try PictureTrack(source)) }
     }
-    var bytes: Int64 { both.bytes + (soundOnly?.bytes ?? 0) }
+    var bytes: Int64 { (writers?.both.bytes ?? 0) + (writers?.soundOnly?.bytes ?? 0) }
 
     /// Makes the next segment; every source has given what belongs to it.
     /// - Parameter total: pictures of the whole recording; `Int.max` while it runs.
     func makeSegment(total: Int) throws(WorkerError) {
         let frames = grid.frames(of: segments, total: total)
         let sound = grid.audioFrames(frames)
+        let (both, soundOnly) = try makeWriters()
         try addSound(sound)
-        try writePictures(frames)
-        try writeSound(sound)
+        if try !copyPictures(frames, both) { try writePictures(frames, both) }
+        try writeSound(sound, both, soundOnly)
         try both.endSegment(duration: Double(frames.count) / Double(grid.frameRate))
         try soundOnly?.endSegment(duration: Double(sound.count * PreviewGrid.audioFrame) / Double(PreviewGrid.sampleRate))
         segments += 1
@@ -68,14 +79,16 @@ final class PreviewLane {
         sounds.removeAll { $0.isOver }
     }
     func publish(count: Int, isEnded: Bool) throws(WorkerError) {
-        try both.publish(count: count, isEnded: isEnded)
-        try soundOnly?.publish(count: count, isEnded: isEnded)
+        try writers?.both.publish(count: count, isEnded: isEnded)
+        try writers?.soundOnly?.publish(count: count, isEnded: isEnded)
     }
     func makeDurable() throws(WorkerError) {
-        try both.makeDurable()
-        try soundOnly?.makeDurable()
+        try writers?.both.makeDurable()
+        try writers?.soundOnly?.makeDurable()
     }
-    func entry(name: String) -> PreviewIndex.Peer {
+    /// - Returns: nil before the first segment.
+    func entry(name: String) -> PreviewIndex.Peer? {
+        guard let (both, soundOnly) = writers else { return nil }
         let folder = RecordingLayout.Names.previews(of: peer, isScreen: isScreen)
         return PreviewIndex.Peer(
             peerID: peer, name: name, width: size.width, height: size.height,
@@ -86,12 +99,32 @@ final class PreviewLane {
 
     // MARK: - Pictures
 
-    private func writePictures(_ frames: Range<Int>) throws(WorkerError) {
+    /// A segment of frames as they came, where one track shows something and it can be shown so.
+    private func copyPictures(_ frames: Range<Int>, _ both: FragmentWriter) throws(WorkerError) -> Bool {
+        // Pictures belong to the nearest on the grid.
+        let span = grid.cutoff(frames.lowerBound - 1)..<grid.cutoff(frames.upperBound - 1), end = grid.time(frames.upperBound)
+        guard hasCopies else { return false }
+        var shown: [PictureTrack] = []
+        for track in pictures where try !track.isBlack(until: span.upperBound) { shown.append(track) }
+        guard shown.count == 1, let parameters = try shown[0].comingParameters(), CopiedFrames.can(parameters), let sets = CopiedFrames.sets(parameters) else { return false }
+        let bits = PreviewEncoding.bitRate(wantedQuality(frames), size) * Int64(frames.count + grid.frameRate) / Int64(grid.frameRate)
+        guard let copies = try shown[0].take(span, keyBefore: grid.cutoff(frames.lowerBound), size: size, bytes: Int(bits / 8)) else { return false }
+        var times: [Int64] = []
+        for copy in copies { times.append(times.last.map { max($0 + PreviewEncoding.leastStep, copy.packet.time) } ?? grid.time(frames.lowerBound)) }
+        for (number, copy) in copies.enumerated() {
+            guard let frame = CopiedFrames.annexB(copy.packet.bytes) else { continue }
+            let until = number + 1 < times.count ? times[number + 1] : end
+            try packet.fill(copy.packet.isKey ? sets + frame : frame, time: times[number], duration: until - times[number], isKey: copy.packet.isKey)
+            try both.writeVideo(packet, timeBase: Libav.microseconds)
+        }
+        return true
+    }
+    private func writePictures(_ frames: Range<Int>, _ both: FragmentWriter) throws(WorkerError) {
         var sent = 0
         for frame in frames {
             let shown = try picture(at: frame)
-            if sent == 0, shown == nil, try isBlack(until: grid.cutoff(frames.upperBound)) { return try writeBlack(frames) }
-            if sent == 0 { try choose(quality: isScreen || speech.hasSpoken(since: grid.time(frames.lowerBound) - grid.segmentMicroseconds) ? .speaking : .listening) }
+            if sent == 0, shown == nil, try isBlack(until: grid.cutoff(frames.upperBound)) { return try writeBlack(frames, both) }
+            if sent == 0 { try choose(quality: wantedQuality(frames)) }
             try draw(shown)
             try encode(frame, isKey: sent == 0)
             packet.duration = 1
@@ -126,6 +159,10 @@ final class PreviewLane {
         guard try video.receive(packet), packet.time == Int64(frame), packet.isKey == isKey else {
             throw WorkerError(.internalError, "the encoder of this FFmpeg holds pictures back; previews need libx264 as Debian builds it")
         }
+        if hasCopies, isKey { try packet.fill(video.parameters.header + Array(packet.bytes), time: Int64(frame), duration: 1, isKey: true) }
+    }
+    private func wantedQuality(_ frames: Range<Int>) -> PreviewEncoding.Quality {
+        isScreen || speech.hasSpoken(since: grid.time(frames.lowerBound) - grid.segmentMicroseconds) ? .speaking : .listening
     }
     private func choose(quality wanted: PreviewEncoding.Quality) throws(WorkerError) {
         guard wanted != quality else { return }
@@ -135,7 +172,7 @@ final class PreviewLane {
         video.change(maximumBitRate: bitRate, bufferBits: Int32(clamping: bitRate))
     }
     /// A whole segment without a picture: encoded once.
-    private func writeBlack(_ frames: Range<Int>) throws(WorkerError) {
+    private func writeBlack(_ frames: Range<Int>, _ both: FragmentWriter) throws(WorkerError) {
         try draw(nil)
         if black.isEmpty {
             for number in 0..<grid.framesPerSegment {
@@ -171,7 +208,7 @@ final class PreviewLane {
             speech.add(level, at: (start + Int64(block)) * 1_000 / 48)
         }
     }
-    private func writeSound(_ frames: Range<Int64>) throws(WorkerError) {
+    private func writeSound(_ frames: Range<Int64>, _ both: FragmentWriter, _ soundOnly: FragmentWriter?) throws(WorkerError) {
         let length = PreviewGrid.audioFrame
         var used = 0
         // Frame n comes out when n + 2 was sent; the first out is the priming (time −1,024), which players need not see.

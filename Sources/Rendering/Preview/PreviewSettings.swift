@@ -33,6 +33,8 @@ enum PreviewEncoding {
         static let listening = Quality(rateFactor: 33, bitRate: 250_000)
     }
     static let soundBitRate: Int64 = 64_000
+    /// µs between copied pictures, at least: containers count coarser than clocks.
+    static let leastStep: Int64 = 1_000
 
     static func video(_ settings: PreviewSettings, size: VideoSize) -> Encoder.Video {
         var video = Encoder.Video(size: size, frameRate: settings.frameRate, keyEvery: settings.grid.framesPerSegment)

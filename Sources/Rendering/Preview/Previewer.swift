@@ -97,7 +97,7 @@ package final class Previewer {
 
     private func write(_ input: any PreviewInput, isEnded: Bool, total: Int?) throws(WorkerError) {
         func entries(_ isScreen: Bool) -> [PreviewIndex.Peer] {
-            lanes.filter { $0.isScreen == isScreen && $0.segments >= published }.map { $0.entry(name: input.name(of: $0.peer)) }.sorted { $0.peerID < $1.peerID }
+            lanes.filter { $0.isScreen == isScreen && $0.segments >= published }.compactMap { $0.entry(name: input.name(of: $0.peer)) }.sorted { $0.peerID < $1.peerID }
         }
         let frames = min(total ?? .max, published * settings.grid.framesPerSegment)
         let index = PreviewIndex(
