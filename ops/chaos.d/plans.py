@@ -1,6 +1,7 @@
 """The plans: each breaks one thing in a running cluster with clients, and says what it cost."""
 import math, os, signal, subprocess, time
 
+from recording import recording
 from room import AFTER_SECONDS, STEADY_SECONDS, Run
 from verdict import Verdict
 from world import ChaosError
@@ -293,5 +294,5 @@ PLANS = {
     "partition": partition,
     "asymmetric": lambda world, arguments: partition(world, arguments, "asymmetric"),
     "flapping": lambda world, arguments: partition(world, arguments, "flapping"),
-    "lossy": lossy, "drain": drain, "move": move, "store-down": store_down, "disk-full": disk_full, "clock-jump": clock_jump, "mixed": mixed, "quiet": quiet,
+    "lossy": lossy, "drain": drain, "move": move, "store-down": store_down, "disk-full": disk_full, "clock-jump": clock_jump, "mixed": mixed, "quiet": quiet, "recording": recording,
 }

@@ -199,9 +199,10 @@ class PostgreSQL:
 class World:
     """`with World(5) as world:` brings up the nodes; all is gone afterwards."""
 
-    def __init__(self, count, binaries, programs=None, has_clocks=False):
+    def __init__(self, count, binaries, programs=None, has_clocks=False, seed=1):
         if os.getuid() != 0:
             raise ChaosError("needs root: it makes network namespaces")
+        self.seed = seed
         self.prefix, self.folder = f"tc{os.getpid() % 100000}", pathlib.Path(tempfile.mkdtemp(prefix="troupe-chaos-"))
         self.folder.chmod(0o755)
         self.hub = f"{self.prefix}-hub"
