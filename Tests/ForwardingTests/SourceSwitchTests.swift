@@ -193,8 +193,23 @@ import Testing
         _ = h.run(2)
         h.scene.router.switchSource(tap, to: h.new)
         #expect(h.sent(h.newFrame(3), from: 5).isEmpty)
+        // What came before the picture could begin is kept all the same, and comes after it.
         let out = h.sent(h.newFrame(4, key: true), from: 5)
-        #expect(out.map(\.streamID) == [8] && out.map(\.bytes) == [h.newFrame(4, key: true).bytes])
+        #expect(out.map(\.streamID) == [8, 8] && out.map(\.bytes) == [h.newFrame(4, key: true).bytes, h.newFrame(3).bytes])
+        #expect(h.sent(h.newFrame(5), from: 5).map(\.bytes) == [h.newFrame(5).bytes])
+    }
+    @Test func aTapGetsNothingThatCameWhileTheNewSourceWasMuted() {
+        let h = Handover()
+        let tap = h.scene.router.addOutbound(of: h.old, OutboundConfiguration(transport: 3, sink: .tap(tag: 8)))!
+        h.scene.router.removeOutbound(h.reader)
+        _ = h.run(2)
+        h.scene.router.switchSource(tap, to: h.new)
+        _ = h.sent(h.newFrame(3), from: 5)
+        h.scene.router.setMuted(h.new, true)
+        _ = h.sent(h.newFrame(4), from: 5)
+        h.scene.router.setMuted(h.new, false)
+        #expect(h.sent(h.newFrame(5), from: 5).isEmpty)
+        #expect(h.sent(h.newFrame(6, key: true), from: 5).map(\.bytes) == [h.newFrame(6, key: true).bytes, h.newFrame(5).bytes])
     }
 
     @Test func aFlushThatIsCutInTwoSwitchesOnce() {

@@ -28,6 +28,8 @@ struct InboundStream {
     private(set) var statistics: ReceptionStatistics?
     var nack = NackScheduler()
     var keyFrames = KeyFrameArbiter()
+    /// The last packet that came while the track was muted: it and those before are for nobody.
+    var hiddenThrough: UInt64 = 0
     private(set) var report: (info: SenderInfo, at: Instant, receivedAt: Int64)?
     /// Counts reports, so that each pipe and tap passes on each once.
     private(set) var reportNumber: UInt32 = 0

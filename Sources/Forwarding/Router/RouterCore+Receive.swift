@@ -69,6 +69,7 @@ extension RouterCore {
         }
         guard !track.pointee.isMuted else {
             stream.pointee.nack.abandon()
+            stream.pointee.hiddenThrough = max(stream.pointee.hiddenThrough, packet.pointee.number)
             return drop(.muted)
         }
         state.pointee.wantFeedback(at: stream.pointee.feedbackDeadline)

@@ -77,6 +77,7 @@ extension RouterCore {
             }
             count(gap)
             cross(reader)
+            if reader.pointee.isTap { replay(to: reader, arrival.encoding, before: arrival.number) }
             return i
         }
         return nil
@@ -100,6 +101,14 @@ extension RouterCore {
         return next.pointee.arrivalCount
     }
 
+    /// A tap keeps every packet: what its new source had before a picture could begin comes after it, as it was.
+    private func replay(to tap: UnsafeMutablePointer<OutboundStream>, _ encoding: UInt8, before first: UInt64) {
+        let stream = tap.pointee.track.pointee.streams + Int(encoding)
+        let kept = UInt64(stream.pointee.cache.packetCapacity)
+        for number in max(stream.pointee.hiddenThrough + 1, first - min(first, kept))..<max(stream.pointee.hiddenThrough + 1, first) where stream.pointee.cache.find(number) != nil {
+            if !resends.pointee.push(.init(reader: tap.pointee.handle, encoding: encoding, work: .original(number))) { counts.pointee.drop(.resendQueueFull) }
+        }
+    }
     /// The reader belongs to its upcoming source from now on. Does not allocate.
     func cross(_ reader: UnsafeMutablePointer<OutboundStream>) {
         guard let next = reader.pointee.upcoming?.track else { return }
