@@ -77,22 +77,26 @@ final class PictureTrack {
     /// What the next frame's decoder must know.
     func comingParameters() throws(WorkerError) -> StreamParameters? { try peek()?.parameters }
 
-    /// The frames of `span` (µs) as they came, where they can stand in a segment of their own without being decoded: H.264 of the wanted
-    /// size, upright, in order, from a key frame before `begin` on, none missing for so long that black would follow, no more than `bytes`.
+    /// A segment's frames as they came, where they can stand in it without being decoded: H.264 of the wanted size, upright, in order, from
+    /// a key frame on, none missing for so long that black would follow, no more than `bytes`. Times are µs.
+    /// - Parameters:
+    ///   - slot: of the segment's first picture on the grid: the key frame must stand in it.
+    ///   - next: where the slot of the next segment's begins; what comes there before its key frame belongs to this one still.
+    ///   - end: no frame stands behind it.
     /// - Returns: nil where they cannot; nothing was taken then. Valid until the next call.
-    func take(_ span: Range<Int64>, keyBefore begin: Int64, size: VideoSize, bytes: Int) throws(WorkerError) -> [Frame]? {
+    func take(keyIn slot: Range<Int64>, next: Int64, end: Int64, size: VideoSize, bytes: Int) throws(WorkerError) -> [Frame]? {
         guard let wanted = try peek()?.parameters, wanted.isH264, wanted.size == size, source.shown == nil else { return nil }
-        while ahead.last.map({ $0.packet.time < span.upperBound }) ?? true, ahead.count <= Limits.frames, try readAhead() {}
-        let all = ahead.prefix { $0.packet.time < span.upperBound }
+        while ahead.last.map({ $0.packet.time < end }) ?? true, ahead.count <= Limits.frames, try readAhead() {}
+        let all = ahead.prefix { $0.packet.time < next || ($0.packet.time < end && !$0.packet.isKey) }
         // What comes before the key frame would be seen for less than a step of the grid.
-        guard let key = all.firstIndex(where: { $0.packet.isKey }), all[key].packet.time < begin else { return nil }
-        var last = span.lowerBound - 1, total = 0
+        guard let key = all.firstIndex(where: { $0.packet.isKey }), slot.contains(all[key].packet.time) else { return nil }
+        var last = Int64.min, total = 0
         for frame in all[key...] {
             guard frame.packet.time > last, frame.parameters === wanted, frame.rotation % 360 == 0 else { return nil }
             last = frame.packet.time
             total += frame.packet.bytes.count
         }
-        guard all.count <= Limits.frames, total <= bytes, last + Limits.hold >= span.upperBound else { return nil }
+        guard all.count <= Limits.frames, total <= bytes, last + Limits.hold >= end else { return nil }
         recycle(given + all[..<key])
         given = Array(all[key...])
         ahead.removeFirst(all.count)

@@ -101,14 +101,14 @@ final class PreviewLane {
 
     /// A segment of frames as they came, where one track shows something and it can be shown so.
     private func copyPictures(_ frames: Range<Int>, _ both: FragmentWriter) throws(WorkerError) -> Bool {
-        // Pictures belong to the nearest on the grid.
-        let span = grid.cutoff(frames.lowerBound - 1)..<grid.cutoff(frames.upperBound - 1), end = grid.time(frames.upperBound)
+        let next = grid.cutoff(frames.upperBound - 1), end = grid.time(frames.upperBound)
         guard hasCopies else { return false }
         var shown: [PictureTrack] = []
-        for track in pictures where try !track.isBlack(until: span.upperBound) { shown.append(track) }
+        for track in pictures where try !track.isBlack(until: next) { shown.append(track) }
         guard shown.count == 1, let parameters = try shown[0].comingParameters(), CopiedFrames.can(parameters), let sets = CopiedFrames.sets(parameters) else { return false }
         let bits = PreviewEncoding.bitRate(wantedQuality(frames), size) * Int64(frames.count + grid.frameRate) / Int64(grid.frameRate)
-        guard let copies = try shown[0].take(span, keyBefore: grid.cutoff(frames.lowerBound), size: size, bytes: Int(bits / 8)) else { return false }
+        let slot = grid.cutoff(frames.lowerBound - 1)..<grid.cutoff(frames.lowerBound)
+        guard let copies = try shown[0].take(keyIn: slot, next: next, end: end - PreviewEncoding.leastStep, size: size, bytes: Int(bits / 8)) else { return false }
         var times: [Int64] = []
         for copy in copies { times.append(times.last.map { max($0 + PreviewEncoding.leastStep, copy.packet.time) } ?? grid.time(frames.lowerBound)) }
         for (number, copy) in copies.enumerated() {
