@@ -60,12 +60,15 @@ struct Totals {
         for line in lines { for (kind, count) in line.fired { sum[kind, default: 0] += count } }
         return sum
     }
-    /// What has to have happened and did not, in words.
+    /// What has to have happened and did not, in words: of each scenario that ran often enough, and of all together.
     func neverFired(of kinds: [FaultKind]) -> [String] {
-        ([nil] + ScenarioKind.allCases.map(\.rawValue)).flatMap { scenario -> [String] in
-            let some = lines.filter { scenario == nil || $0.scenario == scenario }, fired = Self.fired(some)
+        let present = ScenarioKind.allCases.filter { kind in lines.contains { $0.scenario == kind.rawValue } }
+        let groups = present.map { [$0] } + (present.count > 1 ? [present] : [])
+        return groups.flatMap { group -> [String] in
+            let some = lines.filter { line in group.contains { $0.rawValue == line.scenario } }, fired = Self.fired(some)
             guard some.count >= Limits.seedsForAllKinds else { return [] }
-            return kinds.filter { fired[$0, default: 0] == 0 }.map { "\($0.rawValue) never happened in \(some.count) seeds\(scenario.map { " of \($0)" } ?? "")" }
+            let missing = kinds.filter { kind in fired[kind, default: 0] == 0 && group.contains { $0.meets(kind) } }
+            return missing.map { "\($0.rawValue) never happened in \(some.count) seeds of \(group.map(\.rawValue).joined(separator: " and "))" }
         }
     }
     var failures: [SeedLine] { lines.filter { !$0.isGood } }

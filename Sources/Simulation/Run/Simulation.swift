@@ -24,6 +24,9 @@ package enum ScenarioKind: String, CaseIterable, Sendable {
     case tally, conference
     package static func of(_ seed: UInt64) -> ScenarioKind { allCases[Int(seed % UInt64(allCases.count))] }
 
+    /// Whether it has what the fault disturbs: without a conference nobody sends datagrams.
+    package func meets(_ fault: FaultKind) -> Bool { self == .conference || fault != .reorder && fault != .duplicate }
+
     func make(_ world: World, _ database: SimulatedDatabase, _ parameters: PlanParameters) -> any Scenario {
         switch self {
         case .tally: TallyScenario(world, database)
