@@ -50,15 +50,6 @@ private struct Publisher {
         JournalEncoder.event(.closed, at: out.last?.at ?? 0, into: &bytes)
         return bytes
     }
-    private func senderReport(sentAt: Int64, timestamp: UInt32) -> [UInt8] {
-        var buffer = [UInt8](repeating: 0, count: 64)
-        let count = buffer.withUnsafeMutableBytes { raw in
-            var writer = RTCPWriter(raw)
-            _ = writer.senderReport(SenderInfo(ssrc: 1, ntp: NTPTime(WallTime(microseconds: sentAt)), rtpTimestamp: timestamp, packetCount: 1, octetCount: 1))
-            return writer.count
-        }
-        return Array(buffer[..<count])
-    }
     private func hostileReport(_ kind: UInt64, _ sent: Int64, _ ticks: UInt32, _ t: Int64, _ random: inout SplitMix64) -> [UInt8] {
         switch kind % 6 {
         case 0: senderReport(sentAt: Int64(random.next() % 4_000_000_000_000_000), timestamp: UInt32(truncatingIfNeeded: random.next()))     // any time, any sample
@@ -75,14 +66,12 @@ private struct Publisher {
 private func presented(_ segments: [(TrackID, Codec, [UInt8])], offsets: [String: Int64] = [:], zero: Int64 = Publisher.start) -> [(frames: [PresentedFrame], summary: PresentationSummary)] {
     let pinned = Pinned()
     let tracks = segments.map { track, _, bytes in
-        var indexer = TrackIndexer(recording: "rec1", track: track, offsets: offsets)
-        indexer.add(pinned.pin(bytes))
-        return indexer.finish()!
+        Merged([pinned.pin(bytes)], track: track, offsets: offsets)!
     }
-    let timings = tracks.map { track in track.streams.compactMap { StreamTiming($0, clockRate: track.header.clockRate) } }
+    let timings = tracks.map { $0.streams.map(\.timing) }
     let clock = ParticipantClock(timings.flatMap { $0 })
     return zip(tracks, timings).map { track, timings in
-        var presenter = TrackPresenter(track, clocks: timings.map(clock.clock), zero: zero), frames: [PresentedFrame] = []
+        var presenter = track.presenter(timings.map(clock.clock), zero: zero), frames: [PresentedFrame] = []
         while let frame = presenter.next() { if !frame.isFiller { frames.append(frame) } }
         return (frames, presenter.summary)
     }

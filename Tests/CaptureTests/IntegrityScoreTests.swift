@@ -50,12 +50,12 @@ import Testing
             return bytes
         }
         let order = (0..<100).filter { $0 != 20 } .flatMap { $0 == 27 ? [27, 20] : [$0] }
-        var indexer = TrackIndexer(recording: "rec1", track: "cam1")
-        indexer.add(pinned.pin(segment("a", order.filter { !(40..<45).contains($0) && $0 != 70 })))
-        indexer.add(pinned.pin(segment("b", order.filter { $0 >= 30 && $0 != 70 })))
-        let evidence = try #require(indexer.finish())
+        let merged = try #require(Merged([
+            pinned.pin(segment("a", order.filter { !(40..<45).contains($0) && $0 != 70 })), pinned.pin(segment("b", order.filter { $0 >= 30 && $0 != 70 })),
+        ]))
+        let evidence = merged.evidence
         #expect(evidence.counts.packets == 99 && evidence.counts.byStandby == 5 && evidence.counts.late == 1)
-        let (_, summary) = present(evidence)
+        let (_, summary) = present(merged)
         let holes = LossLedger.holes(evidence, until: nil)
         let clocks = evidence.streams.map { _ in StreamClock(originTimestamp: 1 << 32, originWall: 0, clockRate: 48_000) }
         let file = Manifest.File(path: "tracks/p/t.webm", codec: .opus, container: "webm", start: 0, duration: 2, size: 1, width: nil, height: nil, frames: 99, keyFrames: 99)

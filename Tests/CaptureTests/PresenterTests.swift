@@ -64,7 +64,7 @@ private func video(_ count: Int, ssrc: UInt32 = 1, from: Int64 = 0, sequence: UI
         let (frames, summary) = present(all)
         #expect(frames.count == 93 && summary.keyFrames == 3)
         #expect(zip(frames, frames.dropFirst()).allSatisfy { $0.time < $1.time })
-        #expect(LossLedger.holes(all, until: nil).isEmpty)
+        #expect(LossLedger.holes(all.evidence, until: nil).isEmpty)
     }
     /// Two encodings captured at once: the one that is current stays, so that no picture is shown twice.
     @Test func aRunningEncodingIsNotLeft() {

@@ -46,6 +46,8 @@ package struct FrameAssembler {
         self.extensions = extensions
     }
     package var codec: Codec { depacketiser.codec }
+    /// Receive time (µs) of the oldest packet of the unfinished frame; nil where there is none.
+    private(set) var oldestHeld: Int64?
 
     /// Takes the next packet in sequence order. Frames that became complete wait in `takeFrame`.
     package mutating func add(_ packet: CapturedPacket) {
@@ -71,6 +73,7 @@ package struct FrameAssembler {
         if groupHead == nil { begin(packet, payload, after: previous) }
         guard group.count < FrameLimits.packets else { groupIsBroken = true; return }
         group.append(payload)
+        oldestHeld = min(oldestHeld ?? .max, packet.receivedAt)
         readExtensions(rtp)
         if codec.kind == .audio || rtp.marker {
             endGroup(isWhole: true)
@@ -92,7 +95,7 @@ package struct FrameAssembler {
     }
     private mutating func endGroup(isWhole: Bool) {
         guard let head = groupHead else { return }
-        defer { groupHead = nil; group.removeAll(keepingCapacity: true) }
+        defer { groupHead = nil; oldestHeld = nil; group.removeAll(keepingCapacity: true) }
         guard isWhole, groupBeginsWell, !groupIsBroken else { incomplete += 1; lossBefore = true; return }
         do throws(FrameError) {
             let body = try depacketiser.frame(group)

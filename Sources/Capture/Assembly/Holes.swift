@@ -79,19 +79,17 @@ package enum LossLedger {
     package static func holes(_ evidence: TrackEvidence, until: Int64?, quiet: [QuietTime] = []) -> [Hole] {
         var found: [Hole] = []
         for (index, stream) in evidence.streams.enumerated() {
-            for (a, b) in zip(stream.packets, stream.packets.dropFirst()) where b.sequence > a.sequence + 1 {
-                let from = min(a.receivedAt, b.receivedAt), to = max(a.receivedAt, b.receivedAt)
-                if isSwitch(from, to, evidence.streams, except: index) { continue }
-                let missing = b.sequence - a.sequence - 1
-                let cause = cause(from, to, evidence, quiet)
-                found.append(Hole(cause: cause, from: from, to: to, packets: missing > Limits.jump || cause.isQuiet ? 0 : missing))
+            for gap in stream.gaps {
+                if isSwitch(gap.from, gap.to, evidence.streams, except: index) { continue }
+                let cause = cause(gap.from, gap.to, evidence, quiet)
+                found.append(Hole(cause: cause, from: gap.from, to: gap.to, packets: gap.packets > Limits.jump || cause.isQuiet ? 0 : gap.packets))
             }
         }
         // Numbers tell nothing of a publisher that came back as another stream while no writer was alive.
         for gap in evidence.gaps where gap.cause == .recorderDown && !evidence.streams.contains(where: { $0.spans(gap) }) {
             found.append(Hole(cause: gap.cause, from: gap.from, to: gap.to, packets: 0))
         }
-        if let until, let last = evidence.lastReceived, !evidence.isClosed, until > last + TrackIndexer.Limits.handover {
+        if let until, let last = evidence.lastReceived, !evidence.isClosed, until > last + TrackMerge.Limits.handover {
             found.append(Hole(cause: .recorderDown, from: last, to: until, packets: 0))
         }
         return join(found)
@@ -99,9 +97,9 @@ package enum LossLedger {
 
     /// Another encoding of the track was captured meanwhile: a switch back and forth, not a loss.
     private static func isSwitch(_ from: Int64, _ to: Int64, _ streams: [CapturedStream], except: Int) -> Bool {
-        guard to - from > TrackIndexer.Limits.pause else { return false }
+        guard to - from > TrackMerge.Limits.pause else { return false }
         for (index, stream) in streams.enumerated() where index != except {
-            let covered = stream.runs.reduce(Int64(0)) { $0 + max(0, min($1.upperBound, to) - max($1.lowerBound, from)) }
+            let covered = stream.runs.ranges.reduce(Int64(0)) { $0 + max(0, min($1.upperBound, to) - max($1.lowerBound, from)) }
             if covered > (to - from) / 2 { return true }
         }
         return false
@@ -151,7 +149,7 @@ package enum LossLedger {
 extension CapturedStream {
     /// Has packets before and after it, whose numbers say what is missing.
     fileprivate func spans(_ gap: CaptureGap) -> Bool {
-        guard let first = runs.first, let last = runs.last else { return false }
+        guard let first = runs.ranges.first, let last = runs.ranges.last else { return false }
         return first.lowerBound <= gap.from && last.upperBound >= gap.to
     }
 }

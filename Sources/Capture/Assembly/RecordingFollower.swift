@@ -48,7 +48,7 @@ package struct RecordingFollower {
     private mutating func decideZero(_ now: Int64, _ startedAt: Int64?) {
         guard let first = tracks.values.compactMap(\.firstReceived).min(), now - first >= Limits.settling else { return }
         let origins = participants.values.flatMap { members in Self.clocks(members).flatMap(\.clocks).map(\.originWall) }
-        zero = min(startedAt ?? .max, (origins.filter(TrackIndexer.isPlausible).min() ?? first))
+        zero = min(startedAt ?? .max, (origins.filter(TrackMerge.isPlausible).min() ?? first))
     }
     /// Tracks of each participant that have packets, sorted.
     private var participants: [ParticipantID: [TrackFollower]] {

@@ -10,11 +10,11 @@ package struct TrackFollower {
         /// µs after which a picture without a successor is presented.
         static let still: Int64 = 500_000
         /// Packets of a stream that wait: all there are where following begins late.
-        static let waiting = TrackIndexer.Limits.packets
+        static let waiting = 1 << 20       // an hour of 2.5 Mbit/s
     }
     fileprivate struct Stream {
         let ssrc: UInt32
-        var numbers = TrackIndexer.NumberExtender()
+        var numbers = NumberExtender()
         var timing: StreamTiming
         /// In sequence order, each once.
         var waiting: [CapturedPacket] = []
@@ -54,7 +54,7 @@ package struct TrackFollower {
         let offset = offset(reader.header)
         while let record = reader.next() {
             let at = record.receivedAt &+ offset
-            guard TrackIndexer.isPlausible(at) else { continue }
+            guard TrackMerge.isPlausible(at) else { continue }
             switch record.type {
             case .rtp: take(rtp: record.bytes, at)
             case .rtcp: take(rtcp: record.bytes, at)
@@ -78,8 +78,8 @@ package struct TrackFollower {
         if isNew, streams[index].isPresented { presenter?.note(receivedAt: at, of: index) }
     }
     private mutating func add(_ rtp: RTPHeader, _ at: Int64, _ header: JournalHeader) -> Int? {
-        guard streams.count < TrackIndexer.Limits.streams else { return nil }
-        var numbers = TrackIndexer.NumberExtender()
+        guard streams.count < TrackMerge.Limits.streams else { return nil }
+        var numbers = NumberExtender()
         let timestamp = numbers.extend(rtp.sequence, rtp.timestamp, receivedAt: at).1
         streams.append(Stream(
             ssrc: rtp.ssrc, timing: StreamTiming(clockRate: header.clockRate, reports: [], arrivals: LowerEnvelope(), origin: (timestamp, at))))
@@ -135,7 +135,7 @@ extension TrackFollower.Stream {
         return true
     }
     fileprivate mutating func take(_ info: SenderInfo, _ at: Int64) {
-        guard numbers.timestamps.highest != nil, timing.reports.count < TrackIndexer.Limits.reports else { return }
+        guard numbers.timestamps.highest != nil, timing.reports.count < TrackMerge.Limits.reports else { return }
         timing.reports.append(ReportSample(receivedAt: at, sentAt: info.ntp.wall.microseconds, timestamp: numbers.timestamps.peek(info.rtpTimestamp)))
     }
     /// The packets up to the last one received before `time`, with those among them that came later.

@@ -63,10 +63,12 @@ package struct TrackPresenter {
         static let lastDuration: Int64 = 33_333
         static let longestDuration: Int64 = 1_000_000
         static let changes = 10_000
+        /// Packets of one stream that wait for frames of other streams: a minute of 5 Mbit/s.
+        static let waiting = 1 << 15
     }
     let header: JournalHeader
     let zero: Int64
-    var streams: [CapturedStream]
+    var streams: [(ssrc: UInt32, runs: CaptureRuns)]
     var clocks: [StreamClock]
     private var kind: Codec.Kind { header.kind }
     /// More packets will be appended: nothing to present is not the end.
@@ -93,16 +95,20 @@ package struct TrackPresenter {
 
     struct Source {
         var assembler: FrameAssembler
+        /// Appended and not yet forgotten, in sequence order.
+        var packets: [CapturedPacket] = []
         var nextPacket = 0
         var frame: CapturedFrame?
     }
 
+    /// Packets are appended to it, and `endGrowing` says that there are no more.
     /// - Parameters:
     ///   - clocks: one for each stream of the evidence, in its order.
     ///   - zero: the recording's time zero, wall µs.
     package init(_ evidence: TrackEvidence, clocks: [StreamClock], zero: Int64) {
         precondition(clocks.count == evidence.streams.count)
-        streams = evidence.streams
+        streams = evidence.streams.map { ($0.ssrc, $0.runs) }
+        isGrowing = true
         self.clocks = clocks
         self.zero = zero
         header = evidence.header
@@ -112,7 +118,7 @@ package struct TrackPresenter {
         sources = evidence.streams.map { _ in
             Source(assembler: FrameAssembler(codec: evidence.header.codec, payloadTypes: evidence.payloadTypes, extensions: evidence.header.extensions))
         }
-        firstPacketTime = zip(evidence.streams, clocks).compactMap { stream, clock in stream.packets.first.map { clock.wall($0.timestamp) &- zero } }.min()
+        firstPacketTime = zip(evidence.streams, clocks).map { stream, clock in clock.wall(stream.timing.origin.timestamp) &- zero }.min()
     }
 
     /// A track that is still captured, without streams yet.
@@ -125,8 +131,10 @@ package struct TrackPresenter {
     }
 
     /// The next frame, or nil at the end (`summary` is complete then) or until more is appended.
-    package mutating func next() -> PresentedFrame? {
-        while queueHead == queue.count, !isDone { guard step() else { return nil } }
+    /// - Parameter before: µs from zero; a frame of a later time waits, since another stream may still have an earlier one, unless
+    ///   `Limits.waiting` packets wait behind it.
+    package mutating func next(before: Int64 = .max) -> PresentedFrame? {
+        while queueHead == queue.count, !isDone { guard step(before) else { return nil } }
         guard queueHead < queue.count else { return nil }
         defer {
             queueHead += 1
@@ -138,7 +146,7 @@ package struct TrackPresenter {
     // MARK: - Choosing the next frame
 
     /// - Returns: false when there is nothing to present until more is appended.
-    private mutating func step() -> Bool {
+    private mutating func step(_ limit: Int64) -> Bool {
         for index in sources.indices where sources[index].frame == nil { fill(index) }
         var best: (index: Int, time: Int64)?
         for index in sources.indices {
@@ -146,6 +154,7 @@ package struct TrackPresenter {
             let time = clocks[index].wall(frame.timestamp) &- zero
             if best.map({ time < $0.time }) ?? true { best = (index, time) }
         }
+        if let best, best.time >= limit, isGrowing, sources.allSatisfy({ $0.packets.count - $0.nextPacket < Limits.waiting }) { return false }
         guard let best, let frame = sources[best.index].frame.take() else {
             if !isGrowing { end() }
             return !isGrowing
@@ -157,10 +166,10 @@ package struct TrackPresenter {
     private mutating func fill(_ index: Int) {
         while true {
             if let frame = sources[index].assembler.takeFrame() { sources[index].frame = frame; return }
-            guard sources[index].nextPacket < streams[index].packets.count else { return }
-            sources[index].assembler.add(streams[index].packets[sources[index].nextPacket])
+            guard sources[index].nextPacket < sources[index].packets.count else { return }
+            sources[index].assembler.add(sources[index].packets[sources[index].nextPacket])
             sources[index].nextPacket += 1
-            if sources[index].nextPacket == streams[index].packets.count, !isGrowing { sources[index].assembler.finish() }
+            if sources[index].nextPacket == sources[index].packets.count, !isGrowing { sources[index].assembler.finish() }
         }
     }
     private mutating func take(_ frame: CapturedFrame, from index: Int, at time: Int64) {
@@ -197,7 +206,7 @@ package struct TrackPresenter {
     /// True when no encoding is current, or the current one ends about now.
     private func mayLeaveCurrent(at receivedAt: Int64) -> Bool {
         guard let current, !needsKey else { return true }
-        guard let run = streams[current].runs.first(where: { $0.upperBound >= receivedAt }) else { return true }
+        guard let run = streams[current].runs.ranges.first(where: { $0.upperBound >= receivedAt }) else { return true }
         return run.lowerBound > receivedAt || run.upperBound < receivedAt + Limits.handover
     }
     private mutating func note(_ frame: CapturedFrame, at time: Int64) {

@@ -16,15 +16,6 @@ package struct StreamTiming: Sendable {
     package init(clockRate: UInt32, reports: [ReportSample], arrivals: LowerEnvelope, origin: (timestamp: UInt64, receivedAt: Int64)) {
         self.clockRate = clockRate; self.reports = reports; self.arrivals = arrivals; self.origin = origin
     }
-    /// - Returns: nil for a stream without packets.
-    package init?(_ stream: CapturedStream, clockRate: UInt32) {
-        guard let first = stream.packets.first, clockRate > 0 else { return nil }
-        self.init(clockRate: clockRate, reports: stream.reports, arrivals: LowerEnvelope(), origin: (first.timestamp, first.receivedAt))
-        for packet in stream.packets {
-            let x = microseconds(packet.timestamp)
-            arrivals.add(x: x, delay: packet.receivedAt &- x)
-        }
-    }
     /// Nominal µs since the origin's timestamp.
     func microseconds(_ timestamp: UInt64) -> Int64 {
         let ticks = Int64(bitPattern: timestamp &- origin.timestamp)

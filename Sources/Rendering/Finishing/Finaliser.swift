@@ -6,24 +6,24 @@ import RTP
 
 /// Finishes one recording's folder. Runs in `troupe-media`; blocking, on the calling thread.
 ///
-/// Two passes over the journals, so that no more than one track's packet index is in memory: the first learns every
-/// participant's clocks and the time zero, the second writes. Repeatable: results replace those of an earlier run as a whole.
+/// Two passes over the journals, each a track after the other through a `TrackMerge`, so that memory does not grow with their length: the
+/// first learns every participant's clocks and the time zero, the second writes. Repeatable: results replace those of an earlier run as a whole.
 package final class Finaliser {
     package enum Limits {
         package static let tracks = 4_096
-        package static let segments = 10_000      // of one track
+        package static let segments = 50_000      // of one track: 2 writers' of two days
         /// A first packet earlier than this (µs) before the start the Recording named moves time zero.
         static let plausible = (0 as Int64)..<(7_258_118_400_000_000 as Int64)
+        /// µs by which a frame's time may lie before its packets' arrival: what streams of one track are put in order by.
+        static let ahead: Int64 = 2_000_000
         /// Of all the work, what reading the journals first is, and what browsers' uploads are where there are some.
         static let surveying = 0.2
         static let devices = 0.3
     }
     /// What the first pass keeps of a track.
     private struct Survey {
-        var header: JournalHeader
-        var timings: [StreamTiming]
-        var firstReceived: Int64?
-        var bytes: Int
+        var journal: TrackJournals
+        var evidence: TrackEvidence
     }
 
     private let folder: Folder
@@ -58,7 +58,7 @@ package final class Finaliser {
         let surveys = try survey(names, facts)
         guard let first = surveys.first else { throw WorkerError(.nothingCaptured, "no journal of \(recording) holds a packet") }
         let known = facts ?? RecordingFacts(
-            recording: recording, room: first.header.room, title: "", startedAt: WallTime(microseconds: surveys.compactMap(\.firstReceived).min() ?? 0), epoch: first.header.epoch)
+            recording: recording, room: first.evidence.header.room, title: "", startedAt: WallTime(microseconds: surveys.compactMap(\.evidence.firstReceived).min() ?? 0), epoch: first.evidence.header.epoch)
         let clocks = Self.clocks(surveys)
         let zero = Self.timeZero(known, surveys, clocks)
         var finished: [FinishedTrack] = []
@@ -90,18 +90,6 @@ package final class Finaliser {
         if names.count > Limits.tracks { warnings.append("only \(Limits.tracks) of \(names.count) tracks are finished") }
         return Array(names.prefix(Limits.tracks))
     }
-    /// Maps all segments of a track and merges them. The mappings must outlive the evidence.
-    private func evidence(_ track: TrackID, _ facts: RecordingFacts?) throws(WorkerError) -> (TrackEvidence, [MappedFile])? {
-        let below = "\(RecordingLayout.Names.journals)/\(track)"
-        var indexer = TrackIndexer(recording: recording, track: track, offsets: facts?.clockOffsets ?? [:])
-        var files: [MappedFile] = []
-        for name in try folder.entries(below).filter({ $0.hasSuffix(".\(Journal.fileExtension)") }).prefix(Limits.segments) {
-            guard let file = try? MappedFile("\(folder.path)/\(below)/\(name)") else { warnings.append("\(below)/\(name) cannot be opened"); continue }
-            files.append(file)
-            indexer.add(file.bytes)
-        }
-        return indexer.finish().map { ($0, files) }
-    }
 
     // MARK: - First pass
 
@@ -109,23 +97,22 @@ package final class Finaliser {
         var surveys: [Survey] = []
         for (index, name) in names.enumerated() {
             progress.report("survey", Double(index) / Double(max(1, names.count)) * Limits.surveying * ownShare)
-            guard let (evidence, files) = try evidence(name, facts) else { warnings.append("track \(name): no segment can be read"); continue }
-            defer { withExtendedLifetime(files) {} }
+            let journal = try TrackJournals(folder, recording, name, offsets: facts?.clockOffsets ?? [:])
+            warnings += journal.warnings
+            guard let evidence = journal.read() else { warnings.append("track \(name): no segment can be read"); continue }
             guard !evidence.streams.isEmpty else { warnings.append("track \(name): no packet was captured"); continue }
-            surveys.append(Survey(
-                header: evidence.header, timings: evidence.streams.compactMap { StreamTiming($0, clockRate: evidence.header.clockRate) },
-                firstReceived: evidence.firstReceived, bytes: files.reduce(0) { $0 + $1.bytes.count }))
+            surveys.append(Survey(journal: journal, evidence: evidence))
         }
-        bytesTotal = max(1, surveys.reduce(0) { $0 + $1.bytes })
+        bytesTotal = max(1, surveys.reduce(0) { $0 + $1.journal.bytes })
         return surveys
     }
     /// One clock for each stream of each track; all tracks of a participant share the sender's wall clock.
     private static func clocks(_ surveys: [Survey]) -> [[StreamClock]] {
         var participants: [ParticipantID: ParticipantClock] = [:]
-        for participant in Set(surveys.map(\.header.participant)) {
-            participants[participant] = ParticipantClock(surveys.filter { $0.header.participant == participant }.flatMap(\.timings))
+        for participant in Set(surveys.map(\.evidence.header.participant)) {
+            participants[participant] = ParticipantClock(surveys.filter { $0.evidence.header.participant == participant }.flatMap { $0.evidence.streams.map(\.timing) })
         }
-        return surveys.map { survey in survey.timings.compactMap { participants[survey.header.participant]?.clock(of: $0) } }
+        return surveys.map { survey in survey.evidence.streams.compactMap { participants[survey.evidence.header.participant]?.clock(of: $0.timing) } }
     }
     /// The start the Recording named, or the first packet when that is earlier.
     private static func timeZero(_ facts: RecordingFacts, _ surveys: [Survey], _ clocks: [[StreamClock]]) -> Int64 {
@@ -136,21 +123,31 @@ package final class Finaliser {
     // MARK: - Second pass
 
     private func finish(_ survey: Survey, _ clocks: [StreamClock], _ zero: Int64, _ facts: RecordingFacts, _ events: [RecordedEvent]) throws(WorkerError) -> FinishedTrack {
-        guard let (evidence, mapped) = try evidence(survey.header.track, facts), evidence.streams.count == clocks.count else {
-            throw WorkerError(.inputOutput, "the journals of track \(survey.header.track) changed while they were read")
-        }
-        defer { withExtendedLifetime(mapped) {} }
+        let evidence = survey.evidence, header = evidence.header
         var presenter = TrackPresenter(evidence, clocks: clocks, zero: zero)
-        let files = try TrackFiles(folder, evidence.header, title: facts.title)
+        let files = try TrackFiles(folder, header, title: facts.title)
         let expected = max(1, Double((evidence.lastReceived ?? 0) - zero))
-        while let frame = presenter.next() {
-            try files.write(frame)
-            report(Double(bytesDone) + Double(survey.bytes) * min(1, max(0, Double(frame.time) / expected)))
+        var failure: WorkerError?
+        func write(before: Int64) {
+            while failure == nil, let frame = presenter.next(before: before) {
+                do throws(WorkerError) { try files.write(frame) } catch { failure = error }
+                report(Double(bytesDone) + Double(survey.journal.bytes) * min(1, max(0, Double(frame.time) / expected)))
+            }
         }
-        bytesDone += survey.bytes
+        let again = survey.journal.read({ packet, stream, released in
+            // What was not there at the first look is left out: the next run finds it.
+            if stream < clocks.count { presenter.append(packet, to: stream) }
+            write(before: released &- zero &- Limits.ahead)
+        }, held: { presenter.oldestHeld }, end: {
+            presenter.endGrowing()
+            write(before: .max)
+        })
+        if let failure { throw failure }
+        guard again?.counts == evidence.counts else { throw WorkerError(.inputOutput, "the journals of track \(header.track) changed while they were read") }
+        bytesDone += survey.journal.bytes
         let published = try files.publish()
-        let quiet = LossLedger.quiet(survey.header.track, of: survey.header.participant, in: events)
-        let holes = LossLedger.holes(evidence, until: Self.expectedEnd(survey.header, facts, events), quiet: quiet)
+        let quiet = LossLedger.quiet(header.track, of: header.participant, in: events)
+        let holes = LossLedger.holes(evidence, until: Self.expectedEnd(header, facts, events), quiet: quiet)
         let track = ManifestBuilder.track(evidence, clocks: clocks, holes: holes, quiet: quiet, summary: presenter.summary, files: published, zero: zero)
         if files.refused > 0 { warnings.append("track \(track.trackID): libav refused \(files.refused) frames or headers") }
         if published.isEmpty { warnings.append("track \(track.trackID): no frame could be decoded") }

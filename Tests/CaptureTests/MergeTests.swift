@@ -15,29 +15,29 @@ import Testing
         let start = 1 << 16 | UInt64(first)
         let sequences: [UInt64] = (0..<10).map { start + UInt64($0) }
         let timestamps: [UInt64] = (0..<10).map { (UInt64(1) << 32) + UInt64($0) * 3000 }
-        #expect(got.streams[0].packets.map(\.sequence) == sequences)
-        #expect(got.streams[0].packets.map(\.timestamp) == timestamps)
+        #expect(got.packets[0].map(\.sequence) == sequences)
+        #expect(got.packets[0].map(\.timestamp) == timestamps)
     }
 
     @Test func duplicatesOfTwoWritersAreDropped() {
         let pinned = Pinned()
         let items: [(Int64, [UInt8])] = (0..<6 as Range<UInt16>).map { (Int64($0) * 1000, rtp($0, UInt32($0), VP8Sample.inter)) }
         let got = evidence(pinned, items + items.dropFirst(2))
-        #expect(got.streams[0].packets.count == 6 && got.counts.duplicates == 4)
-        #expect(LossLedger.holes(got, until: nil).isEmpty)
+        #expect(got.packets[0].count == 6 && got.counts.duplicates == 4)
+        #expect(LossLedger.holes(got.evidence, until: nil).isEmpty)
     }
 
     /// 40,000 packets went by while no writer lived: by number that looks like 25,536 back, by timestamp it is forward.
     @Test func aLongOutageDoesNotTurnTimeBack() {
         let pinned = Pinned()
         let got = evidence(pinned, [(0, rtp(10, 0, VP8Sample.inter)), (200_000_000, rtp(40_010, 18_000_000, VP8Sample.inter))])
-        #expect(got.streams[0].packets.map(\.sequence) == [65_546, 105_546])
+        #expect(got.packets[0].map(\.sequence) == [65_546, 105_546])
     }
     /// A late retransmission is not taken for a wrap.
     @Test func aLateRetransmissionStaysWhereItBelongs() {
         let pinned = Pinned()
         let got = evidence(pinned, [(0, rtp(10, 0, [1])), (1_000, rtp(12, 6000, [1])), (3_500_000, rtp(11, 3000, [1])), (3_501_000, rtp(13, 9000, [1]))])
-        #expect(got.streams[0].packets.map(\.sequence) == [65_546, 65_547, 65_548, 65_549])
+        #expect(got.packets[0].map(\.sequence) == [65_546, 65_547, 65_548, 65_549])
     }
 
     @Test func foreignPacketsAreCounted() {
@@ -47,23 +47,19 @@ import Testing
     }
 
     @Test func segmentsOfAnotherTrackAreRefused() {
-        var indexer = TrackIndexer(recording: "rec1", track: "other")
         let pinned = Pinned()
-        indexer.add(pinned.pin(journal(records: [(.rtp, 0, rtp(1, 0, [1]))])))
-        #expect(indexer.finish() == nil)
+        #expect(Merged([pinned.pin(journal(records: [(.rtp, 0, rtp(1, 0, [1]))]))], track: "other") == nil)
     }
 
     @Test func aNodesClockIsCorrected() {
         let pinned = Pinned()
-        var indexer = TrackIndexer(recording: "rec1", track: "cam1", offsets: ["b": 500])
-        indexer.add(pinned.pin(journal(records: [(.rtp, 1_000, rtp(1, 0, [1]))])))
-        #expect(indexer.finish()?.streams[0].packets[0].receivedAt == 1_500)
+        #expect(Merged([pinned.pin(journal(records: [(.rtp, 1_000, rtp(1, 0, [1]))]))], offsets: ["b": 500])?.packets[0][0].receivedAt == 1_500)
     }
 }
 
 @Suite struct LossCauses {
     private func stream(_ pinned: Pinned, without lost: Range<Int>, events: [(Int64, JournalEvent)]) -> TrackEvidence {
-        evidence(pinned, (0..<100).filter { !lost.contains($0) }.map { (Int64($0) * 20_000, rtp(UInt16($0), UInt32($0) * 1800, VP8Sample.inter)) }, events: events)
+        CaptureTests.evidence(pinned, (0..<100).filter { !lost.contains($0) }.map { (Int64($0) * 20_000, rtp(UInt16($0), UInt32($0) * 1800, VP8Sample.inter)) }, events: events).evidence
     }
     @Test func aGapIsTheNetworksUnlessAWriterSaysOtherwise() {
         let pinned = Pinned()
@@ -107,10 +103,7 @@ import Testing
         func records(_ ssrc: UInt32, from: Int64, count: Int) -> [(Journal.RecordType, Int64, [UInt8])] {
             (0..<count).map { (.rtp, from + Int64($0) * 20_000, rtp(UInt16($0), UInt32($0) * 1800, ssrc: ssrc, VP8Sample.inter)) }
         }
-        var indexer = TrackIndexer(recording: "rec1", track: "cam1")
-        indexer.add(pinned.pin(journal(records: records(1, from: 0, count: 100))))
-        indexer.add(pinned.pin(journal(records: records(2, from: 6_000_000, count: 100))))
-        let evidence = indexer.finish()!
+        let evidence = Merged([journal(records: records(1, from: 0, count: 100)), journal(records: records(2, from: 6_000_000, count: 100))].map(pinned.pin))!.evidence
         #expect(LossLedger.holes(evidence, until: nil) == [Hole(cause: .recorderDown, from: 1_980_000, to: 6_000_000, packets: 0)])
     }
     @Test func manyHolesBecomeFew() {
