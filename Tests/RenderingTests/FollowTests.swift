@@ -10,6 +10,28 @@ import Testing
     /// A journal and what comes into it, by receive time.
     private struct Feed { var path: String; var items: [RecordedRoom.Item]; var next = 0 }
 
+    /// Twelve segments of seven minutes each: by name the eleventh comes after the second, more packets ahead than numbers can tell.
+    @Test func segmentsAreReadInOrderOfTime() throws {
+        let room = RecordedRoom(), perSegment = 7_000
+        for segment in 0..<12 {
+            let items = (0..<perSegment).map { index -> RecordedRoom.Item in
+                let number = segment * perSegment + index
+                var packet = [UInt8](repeating: 0, count: RTPHeader.fixedLength)
+                packet.withUnsafeMutableBytes {
+                    RTPHeader.write(to: $0.baseAddress!, payloadType: Codec.opus.defaultPayloadType, marker: false, sequence: UInt16(truncatingIfNeeded: number), timestamp: UInt32(truncatingIfNeeded: number * 2_880), ssrc: 7)
+                }
+                return .init(type: .rtp, at: RecordedRoom.zero + Int64(number) * 60_000, bytes: packet + [0x18, 1, 2, 3])
+            }
+            room.write(room.header("mic", "ann", .opus, segment: UInt32(segment)), items)
+        }
+        try room.writeFacts(seconds: 12 * 420)
+        let input = CapturedInput(Folder(room.folder), follow: false)
+        try input.poll(rendered: 0)
+        var times: [Int64] = []
+        while let frame = input.next(of: "mic") { if !frame.isFiller { times.append(frame.time) } }
+        #expect(times.count == 12 * perSegment && zip(times, times.dropFirst()).allSatisfy { $1 - $0 == 60_000 })
+    }
+
     @Test func segmentsAppearWhileTheRecordingRuns() throws {
         quietLibav()
         let room = RecordedRoom(), seconds = 7.0

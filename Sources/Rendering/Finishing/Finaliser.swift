@@ -135,8 +135,9 @@ package final class Finaliser {
             }
         }
         let again = survey.journal.read({ packet, stream, released in
-            // What was not there at the first look is left out: the next run finds it.
-            if stream < clocks.count { presenter.append(packet, to: stream) }
+            // What was not there at the first look is left out: the next run finds it. After a failure nobody takes the frames.
+            guard failure == nil, stream < clocks.count else { return }
+            presenter.append(packet, to: stream)
             write(before: released &- zero &- Limits.ahead)
         }, held: { presenter.oldestHeld }, end: {
             presenter.endGrowing()

@@ -95,10 +95,19 @@ final class CapturedInput: PreviewInput {
         for name in try folder.entries(RecordingLayout.Names.journals).prefix(Finaliser.Limits.tracks) {
             let track = TrackID(name), below = "\(RecordingLayout.Names.journals)/\(name)"
             guard track.isSafe else { continue }
+            var fresh: [(begun: Int64, name: String)] = []
             for segment in try folder.entries(below).filter({ $0.hasSuffix(".\(Journal.fileExtension)") }).prefix(Finaliser.Limits.segments) {
-                read("\(below)/\(segment)", track, rendered)
+                let name = "\(below)/\(segment)"
+                if segments[name] == nil { fresh.append((begun(name), name)) } else { read(name, track, rendered) }
             }
+            // Names are in no order of time: 10 stands before 2, and writers begin when they are told.
+            for one in fresh.sorted(by: { ($0.begun, $0.name) < ($1.begun, $1.name) }) { read(one.name, track, rendered) }
         }
+    }
+    /// When its writer began a segment, µs; what cannot be read yet comes last.
+    private func begun(_ name: String) -> Int64 {
+        guard let file = try? MappedFile("\(folder.path)/\(name)"), let reader = try? JournalReader(file.bytes) else { return .max }
+        return reader.header.wallStart.microseconds
     }
     private func read(_ name: String, _ track: TrackID, _ rendered: Int64) {
         var segment = segments[name] ?? Segment()
