@@ -14,8 +14,12 @@ from _chromium import chromium
 from _cluster import BUILD
 
 SECONDS = 9
-START = {"ann": 0.0, "bob": 1.5}      # when each camera began
-CODEC = {"ann": ["-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8"], "bob": ["-c:v", "libx264", "-preset", "ultrafast", "-bf", "0"]}
+START = {"ann": 0.0, "bob": 1.5, "cat": 0.0}      # when each camera began
+SIZE = {"ann": "320x240", "bob": "320x240", "cat": "640x360"}
+H264 = ["-c:v", "libx264", "-preset", "ultrafast", "-bf", "0"]
+# Cat's segments are copied, but for the one from 6 s on: no key frame stands there.
+CODEC = {"ann": ["-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8", "-g", "50"], "bob": [*H264, "-g", "50"],
+         "cat": [*H264, "-profile:v", "baseline", "-g", "500", "-force_key_frames", "0,2,4,8"]}
 
 
 def make_recording(folder):
@@ -26,12 +30,12 @@ def make_recording(folder):
         home = folder / "tracks" / peer
         home.mkdir(parents=True)
         suffix = "webm" if peer == "ann" else "mkv"
-        picture = f"color=black:size=320x240:rate=30,geq=lum=40+10*floor(T+{start}+0.001):cb=128:cr=128"
+        picture = f"color=black:size={SIZE[peer]}:rate=30,geq=lum=40+10*floor(T+{start}+0.001):cb=128:cr=128"
         for name, source, codec, extension in [
             (f"{peer}-cam", picture, CODEC[peer], suffix), (f"{peer}-mic", "sine=frequency=440:sample_rate=48000", ["-c:a", "libopus", "-ac", "2"], "webm"),
         ]:
             path = home / f"{name}.{extension}"
-            subprocess.run(["ffmpeg", "-v", "error", "-y", "-f", "lavfi", "-i", source, "-t", str(length), *codec, "-g", "50", "-output_ts_offset", str(start), str(path)], check=True)
+            subprocess.run(["ffmpeg", "-v", "error", "-y", "-f", "lavfi", "-i", source, "-t", str(length), *codec, "-output_ts_offset", str(start), str(path)], check=True)
             kind = "video" if name.endswith("cam") else "audio"
             codec_name = _media.probe(path)["codec"]
             tracks.append({
@@ -47,6 +51,11 @@ def make_recording(folder):
         "version": 1, "recording_id": "rec", "room_id": "room", "title": "", "time_zero": "2026-01-01T00:00:00.000Z", "time_zero_us": 1767225600000000,
         "started_at": "2026-01-01T00:00:00.000Z", "duration": SECONDS, "size": 1, "complete": True, "warnings": [], "tracks": tracks,
         "participants": [{"peer_id": peer, "name": peer.title()} for peer in START]}))
+
+
+def pictures(playlist):
+    run = subprocess.run(["ffprobe", "-v", "error", "-select_streams", "v", "-count_packets", "-show_entries", "stream=nb_read_packets", "-of", "csv=p=0", str(playlist)], check=True, capture_output=True, text=True)
+    return int(run.stdout.split()[0].strip(","))
 
 
 @contextlib.contextmanager
@@ -148,7 +157,9 @@ def main():
         verdict = json.loads(done.stdout.splitlines()[-1])
         assert verdict["ok"] and verdict["complete"] and verdict["segments"] == 5, verdict
         index = json.loads((folder / "preview" / "index.json").read_text())
-        assert [peer["name"] for peer in index["peers"]] == ["Ann", "Bob"], index
+        assert [peer["name"] for peer in index["peers"]] == ["Ann", "Bob", "Cat"], index
+        counts = [pictures(folder / "preview" / peer["av"]["playlist"]) for peer in index["peers"]]
+        assert counts == [15 * SECONDS, 15 * SECONDS, 30 * SECONDS - 30] and index["peers"][2]["av"]["codecs"].startswith("avc3."), (counts, index["peers"][2])
         with served(folder) as url, chromium() as browser:
             for native in (False, True):
                 page = browser.new_page()
