@@ -14,6 +14,8 @@ package struct LocalFolder: ObjectStore {
         static let copiedBytes = 1 << 20
         /// Folders inside folders that `list` goes down.
         package static let depth = 32
+        /// How often folders are made for one file.
+        static let folderTries = 64
     }
     package let path: String
 
@@ -57,10 +59,12 @@ package struct LocalFolder: ObjectStore {
     }
 
     private func put(_ key: ObjectKey, _ fill: (Descriptor) throws(ObjectStorageError) -> Void) throws(ObjectStorageError) {
-        let (folder, name) = try parent(of: key, creating: true)
-        let temporary = ".\(name).\(getpid()).\(UInt64.random(in: .min ... .max))"
+        let suffix = "\(getpid()).\(UInt64.random(in: .min ... .max))"
+        let (folder, name, temporary, file) = try withFolders(of: key) { (folder, name) throws(ObjectStorageError) in
+            let temporary = ".\(name).\(suffix)"
+            return (folder, name, temporary, try Descriptor(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, at: folder.number))
+        }
         do throws(ObjectStorageError) {
-            let file = try Descriptor(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, at: folder.number)
             try fill(file)
             guard fsync(file.number) == 0 else { throw Descriptor.failure("sync \(key)") }
             guard renameat(folder.number, temporary, folder.number, name) == 0 else { throw Descriptor.failure("rename to \(key)") }
@@ -89,8 +93,8 @@ package struct LocalFolder: ObjectStore {
 
     /// Puts what another store has under the same key.
     package func fetch(_ key: ObjectKey, from store: any ObjectStore) throws(ObjectStorageError) {
-        _ = try parent(of: key, creating: true)
-        try store.get(key, to: file(key))
+        _ = try store.info(key)
+        try withFolders(of: key) { (_, _) throws(ObjectStorageError) in _ = try store.get(key, to: file(key)) }
     }
 
     package func read(_ key: ObjectKey, range: Range<Int64>) throws(ObjectStorageError) -> [UInt8] {
@@ -160,6 +164,21 @@ package struct LocalFolder: ObjectStore {
             folder = try Descriptor(part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, at: folder.number)
         }
         return (folder, name)
+    }
+
+    /// Makes the folders of a key and something in them. Whoever deletes the last file of a folder removes it, here or at another node:
+    /// then they are made anew.
+    private func withFolders<Made>(of key: ObjectKey, _ make: (Descriptor, String) throws(ObjectStorageError) -> Made) throws(ObjectStorageError) -> Made {
+        for _ in 1..<Limits.folderTries {
+            do throws(ObjectStorageError) {
+                let (folder, name) = try parent(of: key, creating: true)
+                return try make(folder, name)
+            } catch {
+                guard error == .notFound else { throw error }
+            }
+        }
+        let (folder, name) = try parent(of: key, creating: true)
+        return try make(folder, name)
     }
 
     private func collect(_ key: ObjectKey, name: String, in folder: Descriptor, depth: Int, into found: inout [ObjectInfo]) throws(ObjectStorageError) {

@@ -101,6 +101,27 @@ import Testing
         #expect(try names(folder).contains("\(layout.folder)/journal/t/n1-1-0.trj") && folder.read(ObjectKey(expected[1]), range: 0..<9) == [1, 2, 3])
         recorder.stop()
     }
+    /// The uploader removes folders it has emptied, while the journal thread begins a file in them.
+    @Test func aFileBeginsInAFolderThatIsBeingRemoved() async throws {
+        let spool = try LocalFolder(path: root + "/spool/n1"), disk = SystemDisk()
+        let stored = try ObjectKey("\(layout.folder)/journal/t/n1-1-0.trj"), begun = try ObjectKey("\(layout.folder)/journal/t/n1-1-1.trj")
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                for _ in 0..<1500 {
+                    try spool.put(stored, bytes: [1])
+                    try spool.delete(stored)
+                }
+            }
+            group.addTask {
+                for _ in 0..<1500 {
+                    disk.close(try disk.create(spool.file(begun)))
+                    try spool.delete(begun)
+                }
+            }
+            try await group.waitForAll()
+        }
+        #expect(try names(spool).isEmpty)
+    }
     @Test func whatTheFolderLacksIsFetchedFromTheBucket() async throws {
         for name in expected + ["\(layout.folder)/recording-3.json"] { try bucket.put(ObjectKey(name), bytes: [1, 2, 3]) }
         for name in ["tracks/ann/t.webm", "metadata.json"] { try bucket.put(ObjectKey("\(layout.folder)/\(name)"), bytes: [9]) }

@@ -1,4 +1,5 @@
 # timeout: 150
+# beside: others
 """Segments are stored as they end: a recorder is killed and its disk is gone, and another finishes the recording with what was stored."""
 import json
 import shutil

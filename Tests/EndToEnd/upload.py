@@ -1,4 +1,5 @@
 # timeout: 120
+# beside: others
 """Two people's browsers record themselves; one is killed while it sends, comes back at another node, and everything it had written arrives."""
 import concurrent.futures
 import contextlib

@@ -28,6 +28,26 @@ import Testing
         path = template.withUnsafeMutableBufferPointer { String(cString: mkdtemp($0.baseAddress!)) }
         store = try LocalFolder(path: "\(path)/objects/here")
     }
+    /// Whoever takes the last file of a folder removes the folder: those who put another one there in that moment do not notice.
+    @Test(.timeLimit(.minutes(1))) func foldersThatComeAndGoLoseNothing() async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for writer in 0..<2 {
+                group.addTask { [store] in
+                    let key = try ObjectKey("rooms/a/r/journal/t/n\(writer).trj"), copy = try ObjectKey("rooms/a/r/copies/n\(writer).trj")
+                    for round in 0..<1500 {
+                        try store.put(key, bytes: [UInt8(truncatingIfNeeded: round)])
+                        if round % 10 == 0 {
+                            try store.put(copy, file: store.file(key))
+                            try store.delete(copy)
+                        }
+                        try store.delete(key)
+                    }
+                }
+            }
+            try await group.waitForAll()
+        }
+        #expect(try store.list(under: ObjectKey("rooms")).isEmpty)
+    }
     deinit {
         if let root = try? ObjectKey("rooms") { try? store.deleteAll(under: root) }
         for name in ["objects/here/secret", "objects/here/rooms", "objects/here", "objects", "outside/file", "outside"] { if rmdir("\(path)/\(name)") != 0 { unlink("\(path)/\(name)") } }

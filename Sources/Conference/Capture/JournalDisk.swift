@@ -42,6 +42,10 @@ extension JournalError {
 }
 
 package struct SystemDisk: JournalDisk {
+    private enum Limits {
+        /// How often folders are made for one file.
+        static let folderTries = 64
+    }
     package init() {}
 
     package func create(_ path: String) throws(DiskError) -> Int32 { try open(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC) }
@@ -77,9 +81,11 @@ package struct SystemDisk: JournalDisk {
     }
 
     private func open(_ path: String, _ flags: Int32) throws(DiskError) -> Int32 {
-        var file = Glibc.open(path, flags, 0o600)
-        if file < 0, errno == ENOENT {
-            try makeFolders(above: path)
+        var file = Glibc.open(path, flags, 0o600), tries = 0
+        // Whoever takes the last file out of a folder removes it, perhaps in this moment: then it is made anew.
+        while file < 0, errno == ENOENT, tries < Limits.folderTries {
+            tries += 1
+            do throws(DiskError) { try makeFolders(above: path) } catch { guard error.code == ENOENT else { throw error } }
             file = Glibc.open(path, flags, 0o600)
         }
         guard file >= 0 else { throw DiskError(code: errno) }
