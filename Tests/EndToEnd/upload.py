@@ -1,5 +1,4 @@
 # timeout: 120
-# beside: others
 """Two people's browsers record themselves; one is killed while it sends, comes back at another node, and everything it had written arrives."""
 import concurrent.futures
 import contextlib
@@ -131,9 +130,12 @@ def running(node, room, token):
 
 def check_arrived(cluster, room, recording, participant, stored):
     """Every piece that was written is here, byte for byte, and the browser's uploads are whole. Gives their number and bytes."""
-    folder, uploads = uploads_of(cluster, room, recording, participant)
-    uploads = [upload for upload in uploads if upload["upload"] != "by-hand"]
-    assert uploads and all(upload["complete"] for upload in uploads), uploads
+    def whole():
+        _, uploads = uploads_of(cluster, room, recording, participant)
+        uploads = [upload for upload in uploads if upload["upload"] != "by-hand"]
+        return uploads if uploads and all(upload["complete"] for upload in uploads) else None
+    folder, _ = uploads_of(cluster, room, recording, participant)
+    uploads = until("the browser's uploads are whole", whole, 10)
     here = {(upload["kind"], chunk["sequence"]): chunk for upload in uploads for chunk in upload["chunks"]}
     lost = [key for key in stored if key not in here]
     assert not lost, f"written by the browser and not here: {lost}"
