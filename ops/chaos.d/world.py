@@ -1,25 +1,12 @@
 """Nodes as on machines of their own: each in a network namespace, joined by a bridge in a namespace that only they share.
 
 Nothing of the machine's own network is touched; `World.close()` ends every process it started, by id, and removes its namespaces."""
-import contextlib, json, os, pathlib, pwd, shutil, signal, ssl, subprocess, sys, tempfile, time, urllib.error, urllib.request
+import contextlib, json, os, pathlib, shutil, signal, subprocess, sys, tempfile, time
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-READY_SECONDS = 30
-STOP_SECONDS = 25
-POSTGRES = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin"))
-DISK_BYTES = 256 << 20  # of the disk that recordings are kept on
-HUB, CLIENTS = "10.88.0.254", "10.88.0.200"
+from servers import HUB, READY_SECONDS, ROOT, STOP_SECONDS, ChaosError, ObjectStore, PostgreSQL, run
 
-
-class ChaosError(Exception):
-    pass
-
-
-def run(*command, check=True, **options):
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, **options)
-    if check and done.returncode != 0:
-        raise ChaosError(f"`{' '.join(str(part) for part in command)}` ended with {done.returncode}: {done.stdout[-1000:]}{done.stderr[-2000:]}")
-    return done.stdout
+DISK_BYTES = 256 << 20  # of each disk that recordings are kept on
+CLIENTS = "10.88.0.200"
 
 
 class Namespace:
@@ -151,55 +138,10 @@ def parse_time(entry):
         return 0.0
 
 
-class PostgreSQL:
-    """A server of its own, in the hub's namespace."""
-
-    def __init__(self, world):
-        if not POSTGRES:
-            raise ChaosError("PostgreSQL is not installed: ops/install --chaos")
-        self.world, self.folder, self.process = world, world.folder / "postgres", None
-        user = pwd.getpwnam("postgres")
-        self.folder.mkdir()
-        os.chown(self.folder, user.pw_uid, user.pw_gid)
-        self.password = world.folder / "postgres.password"
-        self.password.write_text("chaos\n")
-        self.password.chmod(0o644)
-        self.run_as("initdb", "-D", self.folder / "data", "-A", "scram-sha-256", "--pwfile", self.password, "-U", "troupe")
-        (self.folder / "data" / "pg_hba.conf").write_text("host all all 10.88.0.0/24 scram-sha-256\n")
-        self.url = f"postgresql://troupe:chaos@{HUB}:5432/postgres"
-
-    def words(self, program, *words):
-        return ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", str(POSTGRES[-1] / program), *[str(word) for word in words]]
-
-    def run_as(self, program, *words):
-        run(*self.words(program, *words), cwd="/")
-
-    def start(self):
-        log = open(self.world.folder / "postgres.log", "ab")
-        self.process = subprocess.Popen(
-            ["ip", "netns", "exec", self.world.hub, *self.words("postgres", "-D", self.folder / "data", "-h", HUB, "-k", self.folder, "-c", "max_connections=200")],
-            cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        end = time.monotonic() + READY_SECONDS
-        probe = ["ip", "netns", "exec", self.world.hub, str(POSTGRES[-1] / "pg_isready"), "-h", HUB]
-        while subprocess.run(probe, capture_output=True).returncode != 0:
-            if time.monotonic() > end or self.process.poll() is not None:
-                raise ChaosError(f"PostgreSQL does not start; see {self.world.folder}/postgres.log")
-            time.sleep(0.05)
-
-    def stop(self):
-        if self.process and self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
-            try:
-                self.process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-
-
 class World:
     """`with World(5) as world:` brings up the nodes; all is gone afterwards."""
 
-    def __init__(self, count, binaries, programs=None, has_clocks=False, seed=1):
+    def __init__(self, count, binaries, programs=None, has_clocks=False, has_object_store=False, seed=1):
         if os.getuid() != 0:
             raise ChaosError("needs root: it makes network namespaces")
         self.seed = seed
@@ -209,6 +151,8 @@ class World:
         self.count, self.binaries, self.programs = count, binaries, programs or {}
         self.nodes, self.clients, self.database, self.started, self.store_address = {}, None, None, [], HUB
         self.topology, self.disk, self.has_clocks = self.folder / "topology.yaml", self.folder / "recordings", has_clocks
+        # With an object store each recorder has a disk of its own too, below its name.
+        self.object_store, self.journals, self.disks = None, self.folder / "journals" if has_object_store else None, []
 
     def tool(self, name):
         """What is built of ops/chaos.d/NAME.c."""
@@ -220,8 +164,10 @@ class World:
 
     def __enter__(self):
         try:
-            self.disk.mkdir()
-            run("mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES},mode=0755", "chaos", self.disk)
+            for folder in filter(None, (self.disk, self.journals)):
+                folder.mkdir()
+                run("mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES},mode=0755", "chaos", folder)
+                self.disks.append(folder)
             run("ip", "netns", "add", self.hub)
             run("ip", "-n", self.hub, "link", "set", "lo", "up")
             run("ip", "-n", self.hub, "link", "add", "br0", "type", "bridge")
@@ -233,6 +179,9 @@ class World:
                 self.nodes[name] = Node(self, name, number, self.programs.get(name, self.binaries / "troupe"))
             self.database = PostgreSQL(self)
             self.database.start()
+            if self.journals:
+                self.object_store = ObjectStore(self)
+                self.object_store.start()
             self.write_topology()
             for node in self.nodes.values():
                 node.start()
@@ -257,7 +206,10 @@ class World:
         secret = self.folder / "postgres.url"
         secret.write_text(self.database.url + "\n")
         secret.chmod(0o600)
-        lines += ["store:", f"  postgres: {{url_file: {secret}}}", "storage:", f"  folder: {self.disk}", "  shared: true", f"ca_dir: {self.folder}/ca", f"keys_file: {self.folder}/keys.yaml"]
+        lines += ["store:", f"  postgres: {{url_file: {secret}}}", "storage:", f"  folder: {self.disk}", "  shared: true"]
+        if self.object_store:
+            lines += [f"  journals: {self.journals}", *self.object_store.topology()]
+        lines += [f"ca_dir: {self.folder}/ca", f"keys_file: {self.folder}/keys.yaml"]
         self.topology.write_text("\n".join(lines) + "\n")
         run(self.binaries / "troupe", "keys", "--topology", self.topology)
 
@@ -336,12 +288,15 @@ class World:
                 node.kill()
         if self.database:
             self.database.stop()
+        if self.object_store:
+            self.object_store.kill()
         for namespace in [node.namespace for node in self.nodes.values()] + ([self.clients] if self.clients else []):
             namespace.remove()
         run("ip", "netns", "del", self.hub, check=False)
-        if os.environ.get("TROUPE_KEEP"):
-            run("cp", "-a", self.disk, self.folder / "recordings.kept", check=False)
-        run("umount", "--lazy", self.disk, check=False)
+        for folder in self.disks:
+            if os.environ.get("TROUPE_KEEP"):
+                run("cp", "-a", folder, f"{folder}.kept", check=False)
+            run("umount", "--lazy", folder, check=False)
         if os.environ.get("TROUPE_KEEP"):
             print(f"kept {self.folder}", file=sys.stderr)
         else:
