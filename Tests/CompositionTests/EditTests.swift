@@ -126,6 +126,56 @@ import Testing
         #expect(pieces(room) == [] && room.edited.warnings.count == 1 && pieces(room, "microphone").count == 3)
     }
 
+    /// Bob as the server has him; of ann it has nothing, and her browser recorded both media from 6 s to 58 s.
+    private func alone(_ events: [Timeline.Entry] = [], _ change: (inout Recordings) -> Void = { _ in }) -> Recordings {
+        var room = Recordings()
+        room.participant("ann", name: "Ann")
+        room.participant("bob", name: "Bob")
+        room.track("bob-cam", "bob", "camera", 0, 60)
+        room.events = [Timeline.Entry(t: 5_000, type: "participant_joined", peerID: "ann")] + events
+        room.devices = [device("camera", 6, 58), device("microphone", 6, 58)]
+        change(&room)
+        return room
+    }
+    private func entry(_ type: String, at t: Int64, _ track: TrackID? = nil, source: String? = nil, muted: Bool? = nil, reason: String? = nil) -> Timeline.Entry {
+        var entry = Timeline.Entry(t: t, type: type, peerID: "ann", trackID: track)
+        (entry.source, entry.muted, entry.reason) = (source, muted, reason)
+        return entry
+    }
+    @Test func whatTheServerHasNothingOfIsTheDevices() throws {
+        let room = alone()
+        for source in ["camera", "microphone"] { #expect(pieces(room, source) == ["6.0-58.0 device"]) }
+        let repairs = room.edited.repairs
+        #expect(repairs.map(\.piece.trackID) == ["camera-ann", "microphone-ann"] && repairs.allSatisfy { $0.peerID == "ann" && $0.piece.cause == .network })
+        let plan = try room.plan()
+        #expect(plan.people.map(\.id) == ["bob", "ann"] || plan.people.map(\.id) == ["ann", "bob"])
+        #expect(Set(plan.names(30)) == ["ann", "bob"] && Set(plan.names(59)) == ["ann-off", "bob"])
+        #expect(plan.heard(30) == ["microphone-ann"] && plan.heard(59) == [] && plan.missing.isEmpty)
+    }
+    /// The Room's word of the track: from its beginning to its end, and not while it was muted.
+    @Test func aTrackWithoutPacketsIsTheDevicesWhileItWasPublished() {
+        let published = [entry("track_published", at: 10_000, "c1", source: "camera", muted: false), entry("track_published", at: 10_000, "m1", source: "microphone", muted: true)]
+        var room = alone(published + [entry("muted", at: 20_000, "m1", muted: false), entry("muted", at: 30_000, "m1", muted: true), entry("track_unpublished", at: 40_000, "c1")])
+        #expect(pieces(room) == ["10.0-40.0 device"] && pieces(room, "microphone") == ["20.0-29.7 device"])
+        #expect(room.edited.repairs.map(\.piece.trackID) == ["c1", "m1"])
+        room = alone([entry("muted", at: 20_000, "x", muted: true), entry("muted", at: 30_000, "x", muted: false)])
+        for source in ["camera", "microphone"] { #expect(pieces(room, source) == ["6.0-19.7 device", "30.0-58.0 device"], "nobody knows which of them was muted") }
+    }
+    @Test func whoLeftOrWasLeftOutIsNotTakenFromTheDevice() {
+        #expect(pieces(alone([entry("participant_left", at: 50_000, reason: "left")])) == ["6.0-50.0 device"])
+        #expect(pieces(alone([entry("participant_left", at: 50_000, reason: "connection_lost")])) == ["6.0-58.0 device"])
+        #expect(pieces(alone([entry("participant_excluded", at: 20_000), entry("participant_included", at: 25_000)])) == ["6.0-19.7 device", "25.0-58.0 device"])
+        #expect(pieces(alone { $0.devices?[0].alignment = DeviceAlignment(clock: 0, uncertainty: 200_000) }) == [], "nobody knows where it belongs")
+    }
+    /// Packets were captured, and none of them could be decoded; and a recording in which nobody's were captured at all.
+    @Test func aTrackWithoutAFileIsTheDevices() throws {
+        let broken = alone { $0.track("cam", "ann", "camera", 0, 60, files: 0) }
+        let brokenPlan = try broken.plan()
+        #expect(pieces(broken) == ["6.0-58.0 device"] && broken.edited.repairs[0].piece.trackID == "cam" && brokenPlan.missing.isEmpty)
+        let none = alone { $0.tracks = [] }, plan = try none.plan()
+        #expect(plan.people.map(\.id) == ["ann"] && pieces(none) == ["6.0-58.0 device"])
+    }
+
     /// Whatever is missing: pieces neither overlap nor come from where nothing is, and what was muted comes from nowhere else.
     @Test(arguments: 0..<40 as Range<UInt64>) func piecesAreInOrder(seed: UInt64) throws {
         var random = SplitMix64(seed: seed)

@@ -49,7 +49,7 @@ struct Recordings {
     var edited: Manifest {
         var manifest = manifest
         manifest.deviceTracks = devices
-        EditList.apply(to: &manifest, timeline)
+        EditList.apply(to: &manifest, timeline, end: Int64(min(duration, 1e9) * 1e6))
         return manifest
     }
     var timeline: Timeline { Timeline(recording: "rec", zero: WallTime(microseconds: 1_700_000_000_000_000), duration: Int64(min(duration, 1e9) * 1000), events: events) }

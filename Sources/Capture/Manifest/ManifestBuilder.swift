@@ -63,7 +63,7 @@ package enum ManifestBuilder {
 
     package static func manifest(facts: RecordingFacts, events: [RecordedEvent], zero: Int64, tracks: [FinishedTrack], warnings: [String]) -> Manifest {
         let end = tracks.compactMap(\.summary.end).max() ?? 0
-        let complete = tracks.allSatisfy(\.track.integrity.complete)
+        let complete = !tracks.isEmpty && tracks.allSatisfy(\.track.integrity.complete)
         let sorted = tracks.map(\.track).sorted { ($0.peerID, $0.start ?? 0, $0.trackID) < ($1.peerID, $1.start ?? 0, $1.trackID) }
         return Manifest(
             recordingID: facts.recording, roomID: facts.room, title: facts.title, timeZero: WallTime(microseconds: zero).rfc3339, timeZeroMicroseconds: zero,

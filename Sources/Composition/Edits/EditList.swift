@@ -1,7 +1,8 @@
-// Which second of a participant's picture and sound comes from the server's track, and which from what the browser recorded.
+// Which second of a participant's picture and sound comes from the server's track, and which from what the browser recorded: where the server's
+// has holes, and all of it where the server has none.
 // Decision: docs/decisions/0038-browser-track-alignment.md
 package import Capture
-internal import Primitives
+package import Primitives
 internal import RTP
 
 /// Fills holes of server tracks from device tracks that are aligned well enough. Pure; writes nothing but the manifest it is given.
@@ -28,15 +29,22 @@ package enum EditList {
     private struct Loss { var range: Range<Int64>; var track: TrackID; var cause: HoleCause }
 
     /// Sets `edits`, and what holes and integrity reports say of repairs; a device's end may make the recording longer.
-    package static func apply(to manifest: inout Manifest, _ timeline: Timeline) {
+    /// - Parameter end: µs, `end(of:stoppedAt:)`.
+    package static func apply(to manifest: inout Manifest, _ timeline: Timeline, end: Int64) {
         guard let devices = manifest.deviceTracks else { return }
         let notes = Dictionary(grouping: timeline.events, by: \.trackID), comings = Dictionary(grouping: timeline.events, by: \.peerID)
         let media = Dictionary(grouping: manifest.tracks, by: { Medium(peer: $0.peerID, source: $0.source) })
+        let usable = Dictionary(grouping: devices.filter { $0.file != nil && $0.alignment?.isTrusted == true }, by: { Medium(peer: $0.peerID, source: $0.source) })
         var edits: [Manifest.Edit] = []
-        for (medium, tracks) in media.sorted(by: { ($0.key.peer, $0.key.source) < ($1.key.peer, $1.key.source) }) {
-            let own = devices.filter { $0.peerID == medium.peer && $0.source == medium.source && $0.file != nil && $0.alignment?.isTrusted == true }
-            guard !own.isEmpty else { continue }
-            let ordered = tracks.sorted { ($0.start ?? 0, $0.trackID) < ($1.start ?? 0, $1.trackID) }
+        for (medium, own) in usable.sorted(by: { ($0.key.peer, $0.key.source) < ($1.key.peer, $1.key.source) }) {
+            let ordered = media[medium, default: []].sorted { ($0.start ?? 0, $0.trackID) < ($1.start ?? 0, $1.trackID) }
+            guard ordered.contains(where: { !$0.files.isEmpty }) else {
+                let events = comings[medium.peer, default: []], offered = offers(medium.source, ordered, events, manifest)
+                let quiet = Spans(offered.quiet.ranges + leftOut(events).ranges)
+                let pieces = fill(alone(offered.tracks, events, end: end), own, quiet)
+                if !pieces.isEmpty { edits.append(Manifest.Edit(peerID: medium.peer, source: medium.source, pieces: joined([], pieces))) }
+                continue
+            }
             guard !isDouble(ordered) else {
                 manifest.warnings.append("\(medium.peer) sent several tracks of \(medium.source) at once: none is repaired from the browser's recording")
                 continue
@@ -92,6 +100,56 @@ package enum EditList {
         let back = comings.first { $0.type == "participant_joined" && $0.t >= left.t }.map { RecordedScene.milliseconds($0.t) } ?? RecordedScene.microseconds(duration)
         return back > end ? Loss(range: end..<back, track: track.trackID, cause: .connectionLost) : nil
     }
+    // MARK: - Media of which the server has nothing
+
+    /// µs: the recording's end, also where the server's tracks end before it or are not there.
+    package static func end(of manifest: Manifest, stoppedAt: WallTime?) -> Int64 {
+        let stopped = stoppedAt.map { $0.microseconds.subtractingReportingOverflow(manifest.timeZeroMicroseconds) }
+        let length = stopped.flatMap { $0.overflow ? nil : $0.partialValue } ?? 0
+        return max(RecordedScene.microseconds(manifest.duration), min(length, RecordedScene.Limits.duration))
+    }
+    /// A track of the medium that the Room knew of, from when it was published; `from` is nil where it was there before the recording, or where nobody
+    /// told of it at all: then it has a name of its own.
+    private struct Offer { var track: TrackID; var from: Int64? }
+    /// - Returns: also when the publisher wanted none of it heard or seen.
+    private static func offers(_ source: String, _ tracks: [Manifest.Track], _ events: [Timeline.Entry], _ manifest: Manifest) -> (tracks: [Offer], quiet: Spans) {
+        var offers = tracks.map { Offer(track: $0.trackID, from: nil) }
+        for event in events where RecordedEvent.Kind(rawValue: event.type) == .trackPublished && event.source == source {
+            guard let track = event.trackID else { continue }
+            offers.removeAll { $0.track == track }
+            offers.append(Offer(track: track, from: max(0, RecordedScene.milliseconds(event.t))))
+        }
+        // Words about a track of which nothing else is known may be about this one.
+        let others = Set(manifest.tracks.map(\.trackID)).union(events.filter { $0.source != nil && $0.source != source }.compactMap(\.trackID))
+        let own = Set(offers.map(\.track)), isUnknown = offers.isEmpty
+        let words = events.filter { event in event.trackID.map { own.contains($0) || isUnknown && !others.contains($0) } ?? false }
+        let quiet = Dictionary(grouping: words, by: \.trackID).values.flatMap { RecordedScene.muted($0, .max).ranges }.map { max(0, $0.lowerBound - Limits.muteNotice)..<$0.upperBound }
+        if isUnknown {
+            var name = TrackID("\(source)-\(events.first?.peerID?.rawValue ?? "device")")
+            while others.contains(name) { name = TrackID("\(name)-") }
+            offers = [Offer(track: name, from: nil)]
+        }
+        return (offers, Spans(quiet))
+    }
+    /// Each track from when it was published, or its publisher came, until the publisher ended it or left, wishing to.
+    private static func alone(_ offers: [Offer], _ events: [Timeline.Entry], end: Int64) -> [Loss] {
+        let came = events.first { RecordedEvent.Kind(rawValue: $0.type) == .participantJoined }.map { max(0, RecordedScene.milliseconds($0.t)) } ?? 0
+        return offers.compactMap { offer in
+            let from = offer.from ?? came
+            let until = events.first { event in
+                guard RecordedScene.milliseconds(event.t) >= from else { return false }
+                return switch RecordedEvent.Kind(rawValue: event.type) {
+                case .trackUnpublished: event.trackID == offer.track
+                case .participantLeft: !Limits.lost.contains(event.reason ?? "")
+                default: false
+                }
+            }.map { min(end, RecordedScene.milliseconds($0.t)) } ?? end
+            return until > from ? Loss(range: from..<until, track: offer.track, cause: .network) : nil
+        }
+    }
+
+    // MARK: - What is not taken
+
     /// When the publisher wanted none of this heard or seen.
     private static func muted(_ tracks: [Manifest.Track], _ notes: [TrackID?: [Timeline.Entry]]) -> Spans {
         Spans(tracks.enumerated().flatMap { index, track in

@@ -35,11 +35,13 @@ struct RecordedScene {
         let notes = Dictionary(grouping: timeline?.events ?? [], by: \.trackID)
         let comings = Dictionary(grouping: (timeline?.events ?? []).filter { $0.type == "participant_joined" || $0.type == "participant_left" }, by: \.peerID)
         let byPeer = Dictionary(grouping: manifest.tracks, by: \.peerID)
-        let repairs = Dictionary(grouping: manifest.repairs.map(\.piece), by: \.trackID)
+        let allRepairs = Dictionary(grouping: manifest.repairs, by: \.peerID)
         // Who never sent anything takes no room in the picture.
         for participant in Self.inOrder(manifest) {
             let own = byPeer[participant.peerID, default: []].filter { $0.files.contains(where: Self.isBelow) }
-            guard !own.isEmpty else { continue }
+            let repairs = Dictionary(grouping: allRepairs[participant.peerID, default: []].map(\.piece), by: \.trackID)
+            let alone = repairs.filter { track, _ in !own.contains { $0.trackID == track } }.sorted { $0.key < $1.key }
+            guard !own.isEmpty || !alone.isEmpty else { continue }
             let index = people.count
             var media = Spans(), speaking: [Range<Int64>] = []
             for track in own {
@@ -47,9 +49,13 @@ struct RecordedScene {
                 let filled = Spans(repairs.map { Self.range($0.from, $0.to, whole.upperBound) })
                 let recorded = Self.recorded(track, person: index, notes[track.trackID, default: []], whole, without: filled)
                 tracks.append(recorded)
-                tracks += Self.devices(manifest, track, repairs, person: index, whole)
+                tracks += Self.devices(manifest, track.trackID, repairs, person: index, whole)
                 media = Spans(media.ranges + recorded.source.pieces.map(\.range).map { $0.clamped(to: whole) } + filled.ranges)
                 speaking += notes[track.trackID, default: []].filter { $0.type == "speaking" }.compactMap { Self.range($0.t, $0.until) }
+            }
+            for (track, pieces) in alone {
+                tracks += Self.devices(manifest, track, pieces, person: index, whole)
+                media = Spans(media.ranges + pieces.map { Self.range($0.from, $0.to, whole.upperBound) })
             }
             let present = Spans(Self.presence(comings[participant.peerID, default: []], participant, duration).ranges + media.ranges)
             people.append(Person(
@@ -57,7 +63,8 @@ struct RecordedScene {
         }
         for track in manifest.tracks {
             missing += track.holes.filter { !$0.cause.isQuiet && $0.isRepaired != true }.map { WorkerVerdict.Missing(peerID: track.peerID, trackID: track.trackID, from: $0.from, to: $0.to, cause: $0.cause.rawValue) }
-            if !track.files.contains(where: Self.isBelow) { missing.append(WorkerVerdict.Missing(peerID: track.peerID, trackID: track.trackID, cause: "no_file")) }
+            let isReplaced = allRepairs[track.peerID, default: []].contains { $0.piece.trackID == track.trackID }
+            if !isReplaced, !track.files.contains(where: Self.isBelow) { missing.append(WorkerVerdict.Missing(peerID: track.peerID, trackID: track.trackID, cause: "no_file")) }
         }
     }
 
@@ -108,11 +115,11 @@ struct RecordedScene {
         return Recorded(source: source, live: live.subtracting(filled).clipped(to: whole), turns: turns)
     }
     /// What stands in for a track, each file a track of its own: where one gives way to the other, the mixer fades.
-    private static func devices(_ manifest: Manifest, _ track: Manifest.Track, _ pieces: [Manifest.Edit.Piece], person: Int, _ whole: Range<Int64>) -> [Recorded] {
+    private static func devices(_ manifest: Manifest, _ track: TrackID, _ pieces: [Manifest.Edit.Piece], person: Int, _ whole: Range<Int64>) -> [Recorded] {
         Dictionary(grouping: pieces, by: \.path).sorted { ($0.key ?? "") < ($1.key ?? "") }.compactMap { path, pieces in
-            guard let device = manifest.deviceTracks?.first(where: { $0.file?.path == path }), let file = device.file, device.medium == track.kind, isBelow(file) else { return nil }
+            guard let device = manifest.deviceTracks?.first(where: { $0.file?.path == path }), let file = device.file, isBelow(file) else { return nil }
             let piece = RenderPlan.Piece(path: file.path, range: range(file.start, file.start + file.duration, whole.upperBound))
-            let source = RenderPlan.Source(track: track.trackID, person: person, kind: track.kind, isScreen: track.source.hasPrefix("screen"), isDenoised: false, pieces: [piece])
+            let source = RenderPlan.Source(track: track, person: person, kind: device.medium, isScreen: device.source.hasPrefix("screen"), isDenoised: false, pieces: [piece])
             return Recorded(source: source, live: Spans(pieces.map { range($0.from, $0.to, whole.upperBound) }).clipped(to: piece.range), turns: [])
         }
     }

@@ -22,12 +22,12 @@ struct DeviceFinisher {
     static func hasUploads(_ folder: Folder) -> Bool { !((try? folder.entries(RecordingLayout.Names.chunks)) ?? []).isEmpty }
 
     /// Adds device tracks and edits to `manifest`; leaves it as it is where nothing was uploaded.
-    /// - Parameter offsets: µs to add to a node's clock to get the recorder's.
-    func run(_ manifest: inout Manifest, _ timeline: Timeline, offsets: [String: Int64], _ report: (Double) -> Void) throws(WorkerError) {
+    /// - Parameter facts: when the recording was stopped, and the µs to add to a node's clock to get the recorder's.
+    func run(_ manifest: inout Manifest, _ timeline: Timeline, _ facts: RecordingFacts, _ report: (Double) -> Void) throws(WorkerError) {
         let names = try folder.entries(RecordingLayout.Names.chunks).map { ParticipantID($0) }.filter(\.isSafe)
         guard !names.isEmpty else { return }
         if names.count > Limits.peers { manifest.warnings.append("uploads of only \(Limits.peers) of \(names.count) participants are looked at") }
-        let known = Set(manifest.participants.map(\.peerID))
+        let known = Set(manifest.participants.map(\.peerID)), end = EditList.end(of: manifest, stoppedAt: facts.stoppedAt)
         var tracks: [Manifest.DeviceTrack] = []
         for (number, peer) in names.prefix(Limits.peers).enumerated() {
             let share = { (done: Double) in report((Double(number) + done) / Double(min(names.count, Limits.peers))) }
@@ -38,15 +38,15 @@ struct DeviceFinisher {
                 guard let found = try folder.uploads(peer) else { manifest.warnings.append("chunks of \(peer): uploads.json is missing"); continue }
                 index = found
             } catch { manifest.warnings.append(error.message); continue }
-            tracks += try self.tracks(peer, index, manifest, EditList.leftOut(timeline.events.filter { $0.peerID == peer }), offsets, share)
+            tracks += try self.tracks(peer, index, manifest, end: end, EditList.leftOut(timeline.events.filter { $0.peerID == peer }), facts.clockOffsets, share)
         }
         for name in [DeviceOrder.Names.order, DeviceOrder.Names.outcome] { folder.remove(name) }
         manifest.deviceTracks = tracks
-        EditList.apply(to: &manifest, timeline)
+        EditList.apply(to: &manifest, timeline, end: end)
     }
 
     private func tracks(
-        _ peer: ParticipantID, _ index: UploadIndex, _ manifest: Manifest, _ leftOut: Spans, _ offsets: [String: Int64], _ report: (Double) -> Void
+        _ peer: ParticipantID, _ index: UploadIndex, _ manifest: Manifest, end: Int64, _ leftOut: Spans, _ offsets: [String: Int64], _ report: (Double) -> Void
     ) throws(WorkerError) -> [Manifest.DeviceTrack] {
         var parts: [String: Int] = [:], out: [Manifest.DeviceTrack] = []
         let uploads = index.uploads.prefix(UploadIndex.Limits.uploads).sorted { ($0.startedAt, $0.kind.rawValue, $0.firstSequence) < ($1.startedAt, $1.kind.rawValue, $1.firstSequence) }
@@ -64,7 +64,7 @@ struct DeviceFinisher {
                 files[source] = Self.name(peer, source, parts[source] ?? 1, manifest)
             }
             let order = DeviceOrder(
-                title: manifest.title, peer: peer, kind: upload.kind, upload: upload.upload, clock: clock, duration: Int64(manifest.duration * 1e6), files: files,
+                title: manifest.title, peer: peer, kind: upload.kind, upload: upload.upload, clock: clock, duration: end, files: files,
                 sounds: Self.sounds(peer, upload.kind, manifest), leftOut: leftOut.ranges.map { [$0.lowerBound, $0.upperBound] })
             do throws(WorkerError) { out += try carryOut(order) } catch {
                 // A full disk will be as full for the next one; everything else is this upload's own.

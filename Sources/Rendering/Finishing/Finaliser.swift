@@ -56,9 +56,9 @@ package final class Finaliser {
         let events = readEvents()
         let names = try tracks()
         let surveys = try survey(names, facts)
-        guard let first = surveys.first else { throw WorkerError(.nothingCaptured, "no journal of \(recording) holds a packet") }
-        let known = facts ?? RecordingFacts(
-            recording: recording, room: first.evidence.header.room, title: "", startedAt: WallTime(microseconds: surveys.compactMap(\.evidence.firstReceived).min() ?? 0), epoch: first.evidence.header.epoch)
+        guard let known = facts ?? Self.facts(recording, surveys), !surveys.isEmpty || DeviceFinisher.hasUploads(folder) else {
+            throw WorkerError(.nothingCaptured, "no journal of \(recording) holds a packet")
+        }
         let clocks = Self.clocks(surveys)
         let zero = Self.timeZero(known, surveys, clocks)
         var finished: [FinishedTrack] = []
@@ -72,6 +72,12 @@ package final class Finaliser {
         for facts in folder.facts() where facts.recording == recording { return facts }
         warnings.append("recording-{epoch}.json is missing or cannot be used: names and start time are taken from the journals")
         return nil
+    }
+    /// As far as journals tell them.
+    private static func facts(_ recording: RecordingID, _ surveys: [Survey]) -> RecordingFacts? {
+        guard let header = surveys.first?.evidence.header else { return nil }
+        let first = surveys.compactMap(\.evidence.firstReceived).min() ?? 0
+        return RecordingFacts(recording: recording, room: header.room, title: "", startedAt: WallTime(microseconds: first), epoch: header.epoch)
     }
     private func readEvents() -> [RecordedEvent] {
         var notes: [[RecordedEvent]] = []
@@ -174,7 +180,7 @@ package final class Finaliser {
     private func conclude(_ facts: RecordingFacts, _ events: [RecordedEvent], _ zero: Int64, _ finished: [FinishedTrack]) throws(WorkerError) -> WorkerVerdict {
         var manifest = ManifestBuilder.manifest(facts: facts, events: events, zero: zero, tracks: finished, warnings: warnings)
         var timeline = ManifestBuilder.timeline(facts: facts, events: events, manifest: manifest, tracks: finished)
-        try DeviceFinisher(folder: folder, isolation: isolation).run(&manifest, timeline, offsets: facts.clockOffsets) { progress.report("devices", ownShare + (1 - ownShare) * $0) }
+        try DeviceFinisher(folder: folder, isolation: isolation).run(&manifest, timeline, facts) { progress.report("devices", ownShare + (1 - ownShare) * $0) }
         let devices = (manifest.deviceTracks ?? []).compactMap(\.file)
         manifest.size += devices.reduce(0) { $0 + $1.size }
         timeline.duration = Int64(manifest.duration * 1000)
@@ -182,8 +188,11 @@ package final class Finaliser {
         try folder.writeJSON(timeline, as: RecordingLayout.Names.timeline)
         try folder.writeJSON(manifest, as: RecordingLayout.Names.metadata)
         progress.report("write", 1)
-        let written = manifest.tracks.filter { !$0.files.isEmpty }.count
-        guard written > 0 else { throw WorkerError(.nothingCaptured, "packets were captured, but no frame of them can be decoded; metadata.json says what is missing") }
+        let written = manifest.tracks.filter { !$0.files.isEmpty }.count + (manifest.edits ?? []).count { edit in edit.pieces.allSatisfy { $0.origin == .device } }
+        guard written > 0 else {
+            let what = finished.isEmpty ? "no journal of \(recording) holds a packet, and no browser's recording can stand in" : "packets were captured, but no frame of them can be decoded"
+            throw WorkerError(.nothingCaptured, "\(what); metadata.json says what is missing")
+        }
         return WorkerVerdict(
             ok: true, code: "ready", duration: manifest.duration, size: manifest.size, tracks: written, complete: manifest.complete,
             outputPath: RecordingLayout(room: facts.room, recording: recording).metadata)

@@ -1,6 +1,7 @@
 // `thumbnail.jpg`: one picture of a finished recording, with as many people on it as there were at a good moment.
 import CFFmpeg
 import Capture
+import Composition
 import Glibc
 import Primitives
 import RTP
@@ -43,7 +44,8 @@ package final class Thumbnailer {
         var best: (tiles: [Tile], score: (Int, Double))?
         for (number, moment) in Self.moments(manifest.duration, videos).enumerated() {
             progress.report("look", Double(number) / Double(Limits.moments) * 0.9)
-            let tiles = try look(at: moment, videos, rotations)
+            var tiles = try look(at: moment, videos, rotations)
+            tiles += try standIns(at: moment, manifest, videos, atMost: Limits.tiles - tiles.count)
             let score = (tiles.reduce(0) { $0 + ($1.isScreen ? 2 : 1) }, tiles.reduce(0) { $0 + $1.contrast } / Double(max(1, tiles.count)))
             if !tiles.isEmpty, best.map({ score > $0.score }) ?? true { best = (tiles, score) }
         }
@@ -68,6 +70,20 @@ package final class Thumbnailer {
             var alone = track
             alone.files = [part]
             let source = TrackFileSource(folder, alone, rotations: rotations.filter { $0.trackID == track.trackID })
+            let tile = try picture(of: source, at: moment)
+            for warning in source.warnings where !warnings.contains(warning) { warnings.append(warning) }
+            if let tile { tiles.append(tile) }
+        }
+        return tiles
+    }
+    /// Of people of whom the server has no picture at all.
+    private func standIns(at moment: Int64, _ manifest: Manifest, _ videos: [Manifest.Track], atMost count: Int) throws(WorkerError) -> [Tile] {
+        var tiles: [Tile] = []
+        for (peer, piece) in manifest.repairs where piece.from * 1_000_000 <= Double(moment) && Double(moment) < piece.to * 1_000_000 && tiles.count < count {
+            guard let device = manifest.deviceTracks?.first(where: { $0.file?.path == piece.path }), device.medium == .video,
+                !videos.contains(where: { $0.peerID == peer && $0.source == device.source })
+            else { continue }
+            let source = TrackFileSource(folder, device, only: Spans([moment..<moment + 1]))
             let tile = try picture(of: source, at: moment)
             for warning in source.warnings where !warnings.contains(warning) { warnings.append(warning) }
             if let tile { tiles.append(tile) }

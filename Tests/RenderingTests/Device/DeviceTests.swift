@@ -87,6 +87,39 @@ import Testing
         #expect(blue[80..<118].allSatisfy { $0 } && !blue[..<70].contains(true) && !blue[126...].contains(true))
         hears(ExportedFile(path: playlist).samples())
     }
+    /// No packet of anybody was captured: all there is of ann is what her browser recorded, placed by its clock.
+    @Test func withoutAnyPacketTheBrowsersRecordingIsAll() throws {
+        let room = RecordedRoom(), chunks = BrowserRecording.chunks(BrowserRecording.webm(start: 1, seconds: 9, speech: Self.speech, into: room.storage.path))
+        try room.writeFacts(seconds: 8, participants: [.init(id: "ann", name: "Ann")])
+        #expect { try finalise(room) } throws: { ($0 as? WorkerError)?.failure == .nothingCaptured }
+        var index = UploadIndex()
+        try room.upload(&index, "u1", .camera, startedAt: 1, uncertainty: 10_000, chunks)
+        let verdict = try work("finalise --dir '\(room.folder)' --recording rec")
+        #expect(verdict.ok && verdict.tracks == 2 && !verdict.complete)
+        let manifest = try room.manifest()
+        #expect(manifest.tracks.isEmpty && manifest.edits?.map(\.source) == ["camera", "microphone"] && manifest.deviceTracks?.count == 2)
+        for repair in manifest.repairs { #expect(abs(repair.piece.from - 1) < 0.05 && repair.piece.to == 8, "until the recording was stopped: \(repair)") }
+        #expect(manifest.duration == 8 && manifest.size > 1_000)
+
+        writeFile(room.file("c.json"), Array(#"{"layout": "single", "export": {"resolution": "360p", "fps": 30}}"#.utf8))
+        #expect(try work("export --dir '\(room.folder)' --composition '\(room.file("c.json"))' --format mp4").missing == [])
+        let file = ExportedFile(path: room.file("processed/output.mp4"))
+        let frames = file.colours(at: [(320, 60)]).map { $0[0] }
+        #expect(abs(frames.count - 240) <= 3)
+        for (number, colour) in frames.enumerated() where number >= 34 && number % 30 > 3 && number % 30 < 27 {
+            #expect(Synthesis.second(ofLuma: Double(colour.y)) == number / 30 && colour.u > 170, "frame \(number) shows \(colour)")
+        }
+        _ = try work("preview --dir '\(room.folder)'")
+        let playlist = room.file("preview/\(try room.previewIndex().peers[0].av.playlist)")
+        #expect(decodeErrors(playlist) == "")
+        let shown = lumas(playlist)
+        for second in 2..<8 { #expect(Set(shown[(second * 15 + 2)..<min(shown.count, second * 15 + 13)].map(Synthesis.second(ofLuma:))) == [second], "second \(second) of the preview") }
+        #expect(try finalise(room) == manifest, "done again, it is the same")
+        // Pictures of one colour do not stand on a thumbnail.
+        let shot = run("ffmpeg -v error -y -f lavfi -i testsrc=s=160x120:r=10:d=9 -c:v libvpx -b:v 200k '\(room.file("tracks/ann/camera-device.part1.webm"))' </dev/null")
+        #expect(shot.status == 0, "\(shot)")
+        #expect(try work("thumbnail --dir '\(room.folder)'").tracks == 1)
+    }
     /// In each second the words that were spoken in it: as loud as they were beside the seconds before the hole.
     private func hears(_ samples: [Float]) {
         func energy(_ samples: ArraySlice<Float>) -> Float { samples.reduce(0) { $0 + $1 * $1 } }
