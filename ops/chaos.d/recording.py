@@ -17,7 +17,8 @@ OUTAGE_SECONDS = 8      # of the database and the object store
 RETURN_SECONDS = 6      # until a node that went is started again
 MEDIA_PORT = 40101
 MARGIN_SECONDS = 0.5    # after the answer to `start`, and before `stop` is sent
-STORED_SECONDS = 60     # after the end, until everything is stored
+STORED_SECONDS = 60     # after the end, until everything is stored; with what is rendered of it:
+RENDERED_SECONDS = 240
 RENDERED = ("/processed/", "/preview/", "/thumbnail.jpg")
 VICTIMS = ("recorder", "standby", "edge", "owner", "database", "object_store")
 
@@ -104,7 +105,7 @@ def everything_is_stored(world, verdict, is_quick):
     """The living have nothing on disks of their own any more, and the bucket has what the storage folder has, also what is rendered of the recording.
 
     - Parameter is_quick: nobody waits for that."""
-    end = time.monotonic() + STORED_SECONDS
+    end = time.monotonic() + (STORED_SECONDS if is_quick else RENDERED_SECONDS)
     while True:
         jobs = [] if is_quick else query(world, "SELECT kind, state FROM jobs WHERE state NOT IN ('ready', 'failed', 'cancelled')")
         left = jobs or [file for file in unstored(world) if not is_quick or not any(name in file for name in RENDERED)]
