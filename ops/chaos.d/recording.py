@@ -5,7 +5,7 @@ wherever they stand."""
 import pathlib, random, subprocess, sys, time
 
 import tap
-from evidence import Segments, gaps, journal_packets, unstored
+from evidence import Segments, files, gaps, journal_packets, unstored
 from room import Run
 from servers import POSTGRES
 from verdict import Verdict
@@ -107,8 +107,10 @@ def everything_is_stored(world, verdict, is_quick):
     - Parameter is_quick: nobody waits for that."""
     end = time.monotonic() + (STORED_SECONDS if is_quick else RENDERED_SECONDS)
     while True:
-        jobs = [] if is_quick else query(world, "SELECT kind, state FROM jobs WHERE state NOT IN ('ready', 'failed', 'cancelled')")
-        left = jobs or [file for file in unstored(world) if not is_quick or not any(name in file for name in RENDERED)]
+        left = [] if is_quick else query(world, "SELECT kind, state FROM jobs WHERE state NOT IN ('ready', 'failed', 'cancelled')")
+        if not is_quick and not any(key.endswith("/processed/output.webm") for key in files(world.object_store.files)):
+            left.append("processed/output.webm")
+        left = left or [file for file in unstored(world) if not is_quick or not any(name in file for name in RENDERED)]
         if not left or time.monotonic() > end:
             break
         time.sleep(0.5)
