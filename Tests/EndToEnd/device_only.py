@@ -1,4 +1,4 @@
-# timeout: 90
+# timeout: 150
 # beside: others
 """A publisher whose media never comes through, but whose own recording does: it is all the recording holds, and enough for an export."""
 import asyncio
@@ -91,6 +91,10 @@ async def main():
         ready = until("the recording is finished of what the browser sent", lambda: state() if state()["state"] == "ready" else None, 20)
         assert not ready.get("reason"), ready
 
+        assert sorted(track["source"] for track in ready["tracks"]) == ["camera", "microphone"], ready["tracks"]
+        for track in ready["tracks"]:
+            assert node.get(track["url"], raw=True)[0] == 200, track
+
         folder = cluster.storage / "rooms" / room / recording
         metadata = json.loads((folder / "metadata.json").read_text())
         assert metadata["tracks"] == [] and not metadata["complete"], metadata["tracks"]
@@ -103,7 +107,7 @@ async def main():
         published = {event["source"]: event["track_id"] for event in timeline if event["type"] == "track_published"}
         assert {source: pieces[0]["track_id"] for source, pieces in edits.items()} == published, (edits, published)
         output = folder / "processed" / "output.webm"
-        until("the export is made", output.exists, 30)
+        until("the export is made", output.exists, 60)
         errors = _media.decode_errors(output)
         assert not errors and abs(_media.probe(output)["duration"] - metadata["duration"]) < 0.3, (errors, _media.probe(output), metadata["duration"])
         until("the thumbnail is made", (folder / "thumbnail.jpg").exists, 20)

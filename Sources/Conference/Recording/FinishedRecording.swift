@@ -3,6 +3,7 @@ import Capture
 import Contracts
 import ObjectStorage
 import Primitives
+import RTP
 
 /// What finishing found out.
 struct FinishedRecording: Sendable {
@@ -30,12 +31,18 @@ extension FinishedRecording {
         duration = manifest.duration
         size = manifest.size
         let names = Dictionary(manifest.participants.map { ($0.peerID, $0.name) }, uniquingKeysWith: { $1 })
-        tracks = manifest.tracks.flatMap { track in
-            track.files.map { file in
-                RecordedTrack(
-                    trackID: track.trackID, participantID: track.peerID, name: names[track.peerID] ?? track.peerID.rawValue,
-                    kind: track.kind == .audio ? .audio : .video, source: TrackSource(rawValue: track.source) ?? (track.kind == .audio ? .microphone : .camera),
-                    codec: file.codec.rawValue, start: file.start, duration: file.duration, key: "\(layout.folder)/\(file.path)")
+        func recorded(_ track: TrackID, _ peer: ParticipantID, _ kind: Codec.Kind, _ source: String, _ file: Manifest.File) -> RecordedTrack {
+            RecordedTrack(
+                trackID: track, participantID: peer, name: names[peer] ?? peer.rawValue,
+                kind: kind == .audio ? .audio : .video, source: TrackSource(rawValue: source) ?? (kind == .audio ? .microphone : .camera),
+                codec: file.codec.rawValue, start: file.start, duration: file.duration, key: "\(layout.folder)/\(file.path)")
+        }
+        tracks = manifest.tracks.flatMap { track in track.files.map { recorded(track.trackID, track.peerID, track.kind, track.source, $0) } }
+        // Of a medium the server has nothing of, the browser's files are the track.
+        for edit in manifest.edits ?? [] where !manifest.tracks.contains(where: { $0.peerID == edit.peerID && $0.source == edit.source && !$0.files.isEmpty }) {
+            for device in manifest.deviceTracks ?? [] where device.peerID == edit.peerID {
+                guard let file = device.file, let piece = edit.pieces.first(where: { $0.path == file.path }) else { continue }
+                tracks.append(recorded(piece.trackID, edit.peerID, device.medium, edit.source, file))
             }
         }
     }
