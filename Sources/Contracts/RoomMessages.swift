@@ -162,7 +162,11 @@ package struct PipeEnd: Codable, Sendable, Equatable {
     package var flow: UInt32
     /// AES-128 key for packets sent to this end, 16 bytes, never used by another flow. Travels only over the nodes' mutual TLS.
     package var key: [UInt8]
-    package init(address: SocketAddress, flow: UInt32, key: [UInt8]) { self.address = address; self.flow = flow; self.key = key }
+    /// Packets sent to this end may be marked as received by a retransmission (`PipePacket.Kind.recovered`); nil from a release that knows no mark.
+    package var takesRecovered: Bool?
+    package init(address: SocketAddress, flow: UInt32, key: [UInt8], takesRecovered: Bool? = nil) {
+        self.address = address; self.flow = flow; self.key = key; self.takesRecovered = takesRecovered
+    }
 }
 
 /// A Router asks the publisher's Router for one track.

@@ -1,8 +1,9 @@
 // Packets from one thread to one other through a ring of fixed size, without locks or allocation.
 //
 // Entry, aligned to 8 bytes; positions grow for ever, the offset is position & (capacity − 1):
-//  0        4        8                 16   17       24
-//  | length | tag    | received at, µs | kind | zero | bytes … padded to 8 |
+//  0        4        8                 16     17     24
+//  | length | tag    | received at, µs | kind | mark | bytes … padded to 8 |
+// The mark is 1 for a packet that its ingress node had by RTX, else 0.
 // A length of `skip` says: nothing more before the end of the storage, go on at offset 0.
 
 import Synchronization
@@ -32,6 +33,8 @@ package final class PacketRing: @unchecked Sendable {
         package let tag: UInt32
         /// Wall time in microseconds at the ingress node.
         package let receivedAt: Int64
+        /// It reached its ingress node by RTX.
+        package let isRecovered: Bool
         package let bytes: UnsafeRawBufferPointer
     }
     /// What an `overflow` entry carries.
@@ -88,14 +91,14 @@ package final class PacketRing: @unchecked Sendable {
     /// Copies one packet, given in two parts, into the ring. No allocation, no system call.
     /// - Returns: false when it does not fit; it was counted.
     package func write(
-        tag: UInt32, kind: Kind, receivedAt: Int64, header: UnsafeRawPointer, headerLength: Int,
+        tag: UInt32, kind: Kind, isRecovered: Bool = false, receivedAt: Int64, header: UnsafeRawPointer, headerLength: Int,
         payload: UnsafeRawPointer? = nil, payloadLength: Int = 0
     ) -> Bool {
         guard headerLength >= 0, payloadLength >= 0, headerLength <= Limits.packetBytes, payloadLength <= Limits.packetBytes - headerLength,
             payload != nil || payloadLength == 0, announceRefused(),
             let target = reserve(headerLength + payloadLength)
         else { return refuse(receivedAt) }
-        putHead(target, length: headerLength + payloadLength, tag: tag, kind: kind, receivedAt: receivedAt)
+        putHead(target, length: headerLength + payloadLength, tag: tag, kind: kind, isRecovered: isRecovered, receivedAt: receivedAt)
         (target + Layout.head).copyMemory(from: header, byteCount: headerLength)
         if let payload { (target + Layout.head + headerLength).copyMemory(from: payload, byteCount: payloadLength) }
         commit(headerLength + payloadLength)
@@ -103,9 +106,9 @@ package final class PacketRing: @unchecked Sendable {
         return true
     }
     /// As above, for a packet in one piece.
-    package func write(tag: UInt32, kind: Kind, receivedAt: Int64, _ bytes: UnsafeRawBufferPointer) -> Bool {
+    package func write(tag: UInt32, kind: Kind, isRecovered: Bool = false, receivedAt: Int64, _ bytes: UnsafeRawBufferPointer) -> Bool {
         guard let base = bytes.baseAddress else { return refuse(receivedAt) }
-        return write(tag: tag, kind: kind, receivedAt: receivedAt, header: base, headerLength: bytes.count)
+        return write(tag: tag, kind: kind, isRecovered: isRecovered, receivedAt: receivedAt, header: base, headerLength: bytes.count)
     }
 
     private func refuse(_ receivedAt: Int64) -> Bool {
@@ -145,11 +148,12 @@ package final class PacketRing: @unchecked Sendable {
         producer.pointee.tail = position &+ skipped
         return storage + Int(producer.pointee.tail & mask)
     }
-    private func putHead(_ target: UnsafeMutableRawPointer, length: Int, tag: UInt32, kind: Kind, receivedAt: Int64) {
+    private func putHead(_ target: UnsafeMutableRawPointer, length: Int, tag: UInt32, kind: Kind, isRecovered: Bool = false, receivedAt: Int64) {
         target.storeBytes(of: UInt32(length), as: UInt32.self)
         target.storeBytes(of: tag, toByteOffset: 4, as: UInt32.self)
         target.storeBytes(of: receivedAt, toByteOffset: 8, as: Int64.self)
-        target.storeBytes(of: UInt64(kind.rawValue), toByteOffset: 16, as: UInt64.self)
+        target.storeBytes(of: kind.rawValue, toByteOffset: 16, as: UInt8.self)
+        target.storeBytes(of: isRecovered ? 1 : 0, toByteOffset: 17, as: UInt8.self)
     }
     private func commit(_ length: Int) {
         producer.pointee.tail &+= size(length)
@@ -177,6 +181,7 @@ package final class PacketRing: @unchecked Sendable {
                 kind: Kind(rawValue: at.load(fromByteOffset: 16, as: UInt8.self)) ?? .rtp,
                 tag: at.load(fromByteOffset: 4, as: UInt32.self),
                 receivedAt: at.load(fromByteOffset: 8, as: Int64.self),
+                isRecovered: at.load(fromByteOffset: 17, as: UInt8.self) != 0,
                 bytes: UnsafeRawBufferPointer(start: at + Layout.head, count: Int(length)))
             guard body(entry) else { break }
             position &+= size(Int(length))

@@ -86,7 +86,8 @@ extension MediaLoop {
     /// To the router or sink that owns the transport or stream.
     @inline(__always)
     private func deliver(
-        _ packet: UnsafeMutableRawPointer, _ length: Int, isRTCP: Bool, to target: Int32, from index: TransportIndex, pipeStream: UInt32?, receivedAt: Int64, now: Instant
+        _ packet: UnsafeMutableRawPointer, _ length: Int, isRTCP: Bool, isRecovered: Bool = false, to target: Int32, from index: TransportIndex, pipeStream: UInt32?,
+        receivedAt: Int64, now: Instant
     ) {
         guard target >= 0 else { return count.pointee.drop(.staleTransport) }
         guard let router = targets[Int(target)].router else {
@@ -98,7 +99,7 @@ extension MediaLoop {
             if isRTCP {
                 $0.receiveRTCP(packet, length: length, from: index, pipeStream: pipeStream, receivedAt: receivedAt, now: now)
             } else {
-                _ = $0.receiveRTP(packet, length: length, from: index, pipeStream: pipeStream, receivedAt: receivedAt, now: now)
+                _ = $0.receiveRTP(packet, length: length, from: index, pipeStream: pipeStream, isRecovered: isRecovered, receivedAt: receivedAt, now: now)
             }
         }
     }
@@ -157,7 +158,7 @@ extension MediaLoop {
         guard target >= 0 else { return count.pointee.drop(.pipeUnknownStream) }
         guard let kind = PipePacket.Kind(rawValue: kind) else { return count.pointee.drop(.pipeMalformed) }
         deliver(
-            data + PipePacket.headerLength + PipePacket.prefixLength, length - PipePacket.overhead, isRTCP: kind == .rtcp, to: target, from: index,
-            pipeStream: stream, receivedAt: PipePacket.receivedAt(of: data), now: now)
+            data + PipePacket.headerLength + PipePacket.prefixLength, length - PipePacket.overhead, isRTCP: kind == .rtcp, isRecovered: kind == .recovered, to: target,
+            from: index, pipeStream: stream, receivedAt: PipePacket.receivedAt(of: data), now: now)
     }
 }

@@ -148,6 +148,7 @@ extension MediaLoop {
         place.pointee.kind = .pipeRTCP
         place.pointee.transport = index
         place.pointee.streamID = stream
+        place.pointee.isRecovered = false
         place.pointee.receivedAt = receivedAt
         place.pointee.headerLength = Int32(packet.count)
         place.pointee.prefixLength = 0

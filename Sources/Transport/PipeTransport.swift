@@ -14,8 +14,11 @@ package struct PipeFlow: Sendable {
     /// 16 bytes each, fresh for each flow: packet counters start at zero.
     package var sendKey: [UInt8]
     package var receiveKey: [UInt8]
-    package init(localID: UInt32, remoteID: UInt32, remote: SocketAddress, sendKey: [UInt8], receiveKey: [UInt8]) {
+    /// The other side knows `PipePacket.Kind.recovered`.
+    package var tellsRecovered: Bool
+    package init(localID: UInt32, remoteID: UInt32, remote: SocketAddress, sendKey: [UInt8], receiveKey: [UInt8], tellsRecovered: Bool = false) {
         self.localID = localID; self.remoteID = remoteID; self.remote = remote; self.sendKey = sendKey; self.receiveKey = receiveKey
+        self.tellsRecovered = tellsRecovered
     }
     /// For a flow that both sides know by one number.
     package init(id: UInt32, remote: SocketAddress, sendKey: [UInt8], receiveKey: [UInt8]) {
@@ -69,7 +72,8 @@ package final class PipeTransport {
         if inPlace > 0 { memmove(wire + header + prefix, wire, inPlace) }
         let counter = state.pointee.counter
         state.pointee.counter = counter &+ 1
-        PipePacket.write(to: wire, flow: flow.remoteID, counter: counter, stream: packet.pointee.streamID, kind: isRTCP ? .rtcp : .rtp, receivedAt: packet.pointee.receivedAt)
+        let kind: PipePacket.Kind = isRTCP ? .rtcp : packet.pointee.isRecovered && flow.tellsRecovered ? .recovered : .rtp
+        PipePacket.write(to: wire, flow: flow.remoteID, counter: counter, stream: packet.pointee.streamID, kind: kind, receivedAt: packet.pointee.receivedAt)
         let sealed = sealer.seal(
             nonce: wire + 1, associated: wire, associatedLength: header, out: wire + header, prefixLength: prefix + inPlace,
             payload: isRTCP ? nil : packet.pointee.payload, payloadLength: payload)

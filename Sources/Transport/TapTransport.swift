@@ -16,6 +16,8 @@ extension PacketRing {
             return write(tag: packet.pointee.streamID, kind: .rtcp, receivedAt: packet.pointee.receivedAt, header: packet.pointee.wire, headerLength: Int(packet.pointee.headerLength))
         }
         guard let payload = packet.pointee.payload else { return true }
-        return write(tag: packet.pointee.streamID, kind: .rtp, receivedAt: packet.pointee.receivedAt, header: payload, headerLength: Int(packet.pointee.payloadLength))
+        return write(
+            tag: packet.pointee.streamID, kind: .rtp, isRecovered: packet.pointee.isRecovered, receivedAt: packet.pointee.receivedAt, header: payload,
+            headerLength: Int(packet.pointee.payloadLength))
     }
 }

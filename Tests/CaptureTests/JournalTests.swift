@@ -61,6 +61,23 @@ func readAll(_ bytes: [UInt8]) throws -> (header: JournalHeader, records: [(Jour
         #expect(!read.closed)
     }
 
+    /// The mark stands in the byte that was zero before there were marks; bits that are not known yet are passed over.
+    @Test(arguments: [(0, false), (1, true), (0xFE, false), (0xFF, true)] as [(UInt8, Bool)])
+    func theMarkOfARetransmissionComesBack(marks: UInt8, isRecovered: Bool) throws {
+        var bytes = JournalEncoder.header(sampleHeader())
+        let at = bytes.count, packet: [UInt8] = [1, 2, 3]
+        _ = packet.withUnsafeBytes { JournalEncoder.record(.rtp, receivedAt: 7, isRecovered: isRecovered, $0, into: &bytes) }
+        #expect(bytes[at + 3] == (isRecovered ? 1 : 0))
+        bytes[at + 3] = marks
+        let checksum = CRC32C.of(Array(bytes[(at + 2)..<(at + 16)]) + packet)
+        for i in 0..<4 { bytes[at + 16 + i] = UInt8(truncatingIfNeeded: checksum >> (24 - 8 * UInt32(i))) }
+        try bytes.withUnsafeBytes { raw in
+            var reader = try JournalReader(raw)
+            let record = reader.next(), end = reader.next()
+            #expect(record?.isRecovered == isRecovered && record.map { Array($0.bytes) } == packet && end == nil && reader.damage == JournalReader.Damage())
+        }
+    }
+
     @Test func eventsComeBack() throws {
         var bytes = JournalEncoder.header(sampleHeader())
         let events: [JournalEvent] = [.lost(.ringFull, packets: 12, from: 5, to: 9), .lost(.diskFull, packets: .max, from: -1, to: .max), .closed]

@@ -39,7 +39,7 @@ struct Subscriber {
     var duplicates = 0
 
     mutating func receive(_ bytes: [UInt8], now: Instant) {
-        let packet = Sent(kind: .rtp, transport: 0, stream: 0, streamID: 0, receivedAt: 0, bytes: bytes)
+        let packet = Sent(kind: .rtp, transport: 0, stream: 0, streamID: 0, isRecovered: false, receivedAt: 0, bytes: bytes)
         var sequence = packet.sequence, payload = packet.payload
         if packet.ssrc == rtxSSRC {
             sequence = UInt16(payload[0]) << 8 | UInt16(payload[1])
@@ -75,7 +75,7 @@ struct Subscriber {
         var rtxSequence: UInt16 = 60_000
         mutating func answers(to rtcp: [UInt8]) -> [Packet] {
             var out: [Packet] = []
-            for sequence in Feedback([Sent(kind: .rtcp, transport: 0, stream: 0, streamID: 0, receivedAt: 0, bytes: rtcp)]).nacked {
+            for sequence in Feedback([Sent(kind: .rtcp, transport: 0, stream: 0, streamID: 0, isRecovered: false, receivedAt: 0, bytes: rtcp)]).nacked {
                 guard let packet = sent[sequence] else { Issue.record("asked for \(sequence), never sent"); continue }
                 out.append(packet.wrapped(ssrc: Scene.publisherRTX, sequence: rtxSequence))
                 rtxSequence &+= 1

@@ -85,6 +85,36 @@ import Testing
         #expect(Feedback(scene.flush()).nacked == [])
     }
 
+    /// What a recording reports as repaired: said where the packet goes on as it came, to pipes and taps, and again by the node behind the pipe.
+    @Test func whatCameByRTXSaysSo() {
+        let scene = Scene(), far = Scene()
+        let track = scene.video()
+        for (transport, sink) in [(1, .pipe(streamID: 7)), (2, .tap(tag: 9))] as [(TransportIndex, OutboundConfiguration.Sink)] {
+            #expect(scene.router.addOutbound(of: track, OutboundConfiguration(transport: transport, sink: sink)) != nil)
+        }
+        _ = far.router.addOutbound(of: far.video(transport: 3, origin: .pipe(streamID: 7)), OutboundConfiguration(transport: 2, sink: .tap(tag: 5)))
+        let packets = [Packet.vp8(10, key: true), .vp8(12, picture: 2), Packet.vp8(11, picture: 1).wrapped(ssrc: Scene.publisherRTX, sequence: 1), .vp8(11, picture: 1), .vp8(13, picture: 3)]
+        var tapped: [UInt16: [Bool]] = [:], journalled: [UInt16: [Bool]] = [:]
+        for packet in packets {
+            for sent in scene.forward(packet) {
+                if sent.kind == .tapRTP { tapped[sent.sequence, default: []].append(sent.isRecovered); continue }
+                let crossed = Packet(marker: sent.marker, sequence: sent.sequence, timestamp: sent.timestamp, payload: sent.payload)
+                #expect(far.receive(crossed, from: 3, pipeStream: 7, isRecovered: sent.isRecovered) == .accepted)
+            }
+        }
+        for sent in far.media() { journalled[sent.sequence, default: []].append(sent.isRecovered) }
+        #expect(tapped == [10: [false], 12: [false], 11: [true], 13: [false]], "the original that comes after its repetition is dropped")
+        #expect(journalled == tapped)
+    }
+    /// A pipe's own repair is no retransmission of the publisher's; and the mark, not the way, is what the far node's reports count by.
+    @Test func aPacketSentAgainOverAPipeKeepsItsMark() {
+        let scene = Scene()
+        _ = scene.router.addOutbound(of: scene.video(), OutboundConfiguration(transport: 1, sink: .pipe(streamID: 7)))
+        for packet in [Packet.vp8(10, key: true), .vp8(12), Packet.vp8(11).wrapped(ssrc: Scene.publisherRTX, sequence: 1)] { _ = scene.forward(packet) }
+        nack(scene, pipeStream: 7, media: Scene.publisherSSRC, [11, 12])
+        #expect(Dictionary(uniqueKeysWithValues: scene.media().map { ($0.sequence, $0.isRecovered) }) == [11: true, 12: false])
+    }
+
     @Test func probesByRTXChangeNothing() {
         let scene = Scene()
         scene.subscribe(scene.video(), transport: 1)

@@ -9,6 +9,7 @@ struct Sent {
     let transport: TransportIndex
     let stream: Int32
     let streamID: UInt32
+    let isRecovered: Bool
     let receivedAt: Int64
     let bytes: [UInt8]
 
@@ -119,10 +120,10 @@ final class Scene {
     // MARK: Packets
 
     @discardableResult
-    func receive(_ packet: Packet, from: TransportIndex = 0, pipeStream: UInt32? = nil) -> Disposition {
+    func receive(_ packet: Packet, from: TransportIndex = 0, pipeStream: UInt32? = nil, isRecovered: Bool = false) -> Disposition {
         var bytes = packet.bytes
         return bytes.withUnsafeMutableBytes {
-            router.receiveRTP($0.baseAddress!, length: $0.count, from: from, pipeStream: pipeStream, receivedAt: wall, now: now)
+            router.receiveRTP($0.baseAddress!, length: $0.count, from: from, pipeStream: pipeStream, isRecovered: isRecovered, receivedAt: wall, now: now)
         }
     }
     func receiveRaw(_ bytes: [UInt8], from: TransportIndex = 0, pipeStream: UInt32? = nil) -> Disposition {
@@ -161,7 +162,7 @@ final class Scene {
     static func read(_ packet: ForwardedPacket) -> Sent {
         var bytes = Array(UnsafeRawBufferPointer(start: packet.wire, count: Int(packet.headerLength + packet.prefixLength)))
         if let payload = packet.payload { bytes += Array(UnsafeRawBufferPointer(start: payload, count: Int(packet.payloadLength))) }
-        return Sent(kind: packet.kind, transport: packet.transport, stream: packet.stream, streamID: packet.streamID, receivedAt: packet.receivedAt, bytes: bytes)
+        return Sent(kind: packet.kind, transport: packet.transport, stream: packet.stream, streamID: packet.streamID, isRecovered: packet.isRecovered, receivedAt: packet.receivedAt, bytes: bytes)
     }
 }
 

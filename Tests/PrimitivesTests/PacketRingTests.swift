@@ -31,6 +31,19 @@ import Testing
         #expect(ring.isEmpty)
     }
 
+    /// An entry written over a marked one is not marked.
+    @Test func theMarkStaysWithItsPacket() {
+        let ring = PacketRing(capacity: 4096)
+        for round in 0..<300 {
+            for mark in [round % 2 == 0, round % 3 == 0] {
+                #expect([UInt8](repeating: 7, count: 900).withUnsafeBytes { ring.write(tag: 1, kind: .rtp, isRecovered: mark, receivedAt: 0, $0) })
+            }
+            var marks: [Bool] = []
+            ring.drain { marks.append($0.isRecovered); return true }
+            #expect(marks == [round % 2 == 0, round % 3 == 0])
+        }
+    }
+
     @Test func aRefusedEntryStaysForTheNextDrain() {
         let ring = PacketRing(capacity: 4096)
         for i in 0..<5 { #expect(write(ring, at: Int64(i), [UInt8(i)])) }

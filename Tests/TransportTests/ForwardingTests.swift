@@ -167,6 +167,47 @@ private func outbound(_ transport: TransportIndex, _ codec: PayloadMapping, ssrc
         }
     }
 
+    /// From the publisher's RTX to the recorder's ring; a far node of an earlier release gets the same packets without the mark, which it would drop.
+    @Test(arguments: [true, false]) func aRetransmissionIsToldToTheTapBehindThePipe(isKnownThere: Bool) async throws {
+        try await withMediaLoops(["a", "b", "clients"]) { loops in
+            let (a, b, clients) = (loops[0], loops[1], loops[2])
+            let (pipeA, pipeB) = try await joinByPipe(a, b, tellsRecovered: isKnownThere)
+            let routerA = try await a.call { Unchecked(try a.makeRouter()) }, routerB = try await b.call { Unchecked(try b.makeRouter()) }
+            let publisher = try await connect(clients, Collector(), to: a, Unchecked(.router(routerA.value!)))
+            let ring = PacketRing(capacity: 64 << 10)
+            try await a.call {
+                try a.bindPipeStream(77, of: pipeA.value!, to: routerA.value!)
+                let track = routerA.value!.addInbound(InboundConfiguration(
+                    transport: publisher.peer, kind: .video, codecs: [PayloadMapping(payloadType: 96, codec: .vp8, rtxPayloadType: 97)],
+                    encodings: [EncodingDescription(ssrc: 3000, rtxSSRC: 3001)]))
+                _ = routerA.value!.addOutbound(of: track, OutboundConfiguration(transport: pipeA.value!.index, sink: .pipe(streamID: 77)))
+            }
+            try await b.call {
+                try b.bindPipeStream(77, of: pipeB.value!, to: routerB.value!)
+                let track = routerB.value!.addInbound(inbound(pipeB.value!.index, vp8, ssrc: 3000, origin: .pipe(streamID: 77)))
+                _ = routerB.value!.addOutbound(of: track, OutboundConfiguration(transport: try b.addTap(ring), sink: .tap(tag: 9)))
+            }
+            // 5 and 6 are "lost"; 6 comes again by RTX: its payload stands behind its number (RFC 4588 §4).
+            let again = rtp(ssrc: 3001, payloadType: 97, sequence: 1, timestamp: 6 * 3000, payload: [0, 6] + video(6, keyFrame: false)[12...], marker: true)
+            try await clients.call {
+                for n in 0..<10 where n != 5 && n != 6 { clients.send(video(n, keyFrame: n == 0), stream: 0, to: publisher.client) }
+                clients.send(again, stream: 1, to: publisher.client)
+            }
+            try await b.until("nine packets") { b.counters().tapPackets == 9 }
+            let marked = Unchecked<[UInt16: Bool]>([:])
+            _ = ring.drain { entry in
+                guard entry.kind == .rtp else { return true }
+                let bytes = Array(entry.bytes)
+                #expect(bytes == video(Int(sequence(of: bytes)), keyFrame: sequence(of: bytes) == 0))
+                marked.value![sequence(of: bytes)] = entry.isRecovered
+                return true
+            }
+            #expect(marked.value == Dictionary(uniqueKeysWithValues: [0, 1, 2, 3, 4, 6, 7, 8, 9].map { ($0, $0 == 6 && isKnownThere) }))
+            let received = await b.snapshot()
+            #expect(received.drops(.pipeMalformed) == 0)
+        }
+    }
+
     @Test(.enabled(if: isOptimised && allocation_counting_works() != 0, "unoptimised code allocates for closures and literals; ops/test builds release"))
     func forwardingAllocatesNothing() async throws {
         try await withMediaLoops(["server", "far", "publisher", "subscribers"]) { loops in

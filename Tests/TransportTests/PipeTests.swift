@@ -7,12 +7,13 @@ import Testing
 @testable import Transport
 
 /// Two pipes that face each other.
-func joinByPipe(_ a: MediaLoop, _ b: MediaLoop, addressOfB: SocketAddress? = nil) async throws -> (Unchecked<PipeTransport>, Unchecked<PipeTransport>) {
+func joinByPipe(_ a: MediaLoop, _ b: MediaLoop, addressOfB: SocketAddress? = nil, tellsRecovered: Bool = true) async throws -> (Unchecked<PipeTransport>, Unchecked<PipeTransport>) {
     let random = SystemRandom()
     let ab = random.bytes(16), ba = random.bytes(16)
     let (idA, idB) = (try await a.call { a.freeFlowID() }, try await b.call { b.freeFlowID() })
-    let pipeA = try await a.call { Unchecked(try a.addPipe(PipeFlow(localID: idA, remoteID: idB, remote: addressOfB ?? b.pipeAddress, sendKey: ab, receiveKey: ba))) }
-    let pipeB = try await b.call { Unchecked(try b.addPipe(PipeFlow(localID: idB, remoteID: idA, remote: a.pipeAddress, sendKey: ba, receiveKey: ab))) }
+    func add(_ flow: PipeFlow, to loop: MediaLoop) async throws -> Unchecked<PipeTransport> { try await loop.call { Unchecked(try loop.addPipe(flow)) } }
+    let pipeA = try await add(PipeFlow(localID: idA, remoteID: idB, remote: addressOfB ?? b.pipeAddress, sendKey: ab, receiveKey: ba, tellsRecovered: tellsRecovered), to: a)
+    let pipeB = try await add(PipeFlow(localID: idB, remoteID: idA, remote: a.pipeAddress, sendKey: ba, receiveKey: ab, tellsRecovered: tellsRecovered), to: b)
     return (pipeA, pipeB)
 }
 

@@ -5,6 +5,8 @@ import RTP
 struct StreamMerge {
     private struct Waiting: Comparable {
         var packet: CapturedPacket
+        /// It came after one with a higher number.
+        let isLate: Bool
         let rank: UInt64
         static func < (a: Waiting, b: Waiting) -> Bool { (a.packet.sequence, a.packet.receivedAt, a.rank) < (b.packet.sequence, b.packet.receivedAt, b.rank) }
         static func == (a: Waiting, b: Waiting) -> Bool { a.rank == b.rank }
@@ -22,27 +24,29 @@ struct StreamMerge {
     private var stride = 1
     private var reportsSeen = 0
     private var gaps: [SequenceGap] = []
-    /// In order of arrival: the highest number, when it came, and the one before.
+    /// The highest number so far, and when it came.
     private var highest: (sequence: UInt64, at: Int64) = (0, .min)
-    private var before: UInt64 = 0
     private(set) var packets = 0
     private(set) var duplicates = 0
-    /// Packets that came after one with a higher number: sent again, or overtaken on the way.
-    private(set) var late = 0
+    /// Packets that reached the ingress node by RTX, and not before in another way.
+    private(set) var recovered = 0
+    /// The others that came after one with a higher number: overtaken on the way, or sent again in a way that does not show.
+    private(set) var reordered = 0
     /// Packets of each writer, by its bit.
     private(set) var had = [Int](repeating: 0, count: 8)
 
     init(ssrc: UInt32, clockRate: UInt32) { self.ssrc = ssrc; self.clockRate = clockRate }
 
     /// - Returns: its extended sequence number.
-    mutating func take(_ rtp: RTPHeader, _ at: Int64, _ bytes: UnsafeRawBufferPointer, writer: UInt8) -> UInt64 {
+    mutating func take(_ rtp: RTPHeader, _ at: Int64, _ bytes: UnsafeRawBufferPointer, writer: UInt8, isRecovered: Bool) -> UInt64 {
         let (sequence, timestamp) = numbers.extend(rtp.sequence, rtp.timestamp, receivedAt: at)
         runs.extend(at)
         // A second writer's copy arrived when the first one's did, by the ingress node's word.
-        if sequence > highest.sequence { highest = (sequence, at) } else if sequence != before, at > highest.at { late += 1 }
-        before = sequence
+        let isLate = sequence < highest.sequence && at > highest.at
+        if sequence > highest.sequence { highest = (sequence, at) }
         rank += 1
-        waiting.push(Waiting(packet: CapturedPacket(sequence: sequence, timestamp: timestamp, receivedAt: at, bytes: bytes, writers: writer), rank: rank))
+        let packet = CapturedPacket(sequence: sequence, timestamp: timestamp, receivedAt: at, bytes: bytes, writers: writer, isRecovered: isRecovered)
+        waiting.push(Waiting(packet: packet, isLate: isLate, rank: rank))
         return sequence
     }
     mutating func take(_ info: SenderInfo, _ at: Int64) {
@@ -62,11 +66,14 @@ struct StreamMerge {
             guard var packet = waiting.pop()?.packet else { return nil }
             while let copy = waiting.first?.packet, copy.sequence == packet.sequence {
                 packet.writers |= copy.writers
+                // What came first counts; of that one arrival any writer's word, since a node of an earlier release on the way passes none on.
+                if copy.receivedAt == packet.receivedAt { packet.isRecovered = packet.isRecovered || copy.isRecovered }
                 duplicates += 1
                 _ = waiting.pop()
             }
             // Its place was passed already.
             if let last, packet.sequence <= last.sequence { duplicates += 1; continue }
+            if packet.isRecovered { recovered += 1 } else if first.isLate { reordered += 1 }
             note(packet)
             return packet
         }

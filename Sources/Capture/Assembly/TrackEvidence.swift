@@ -14,11 +14,13 @@ package struct CapturedPacket {
     private let count: UInt16
     /// One bit for each writer that has it; the eighth stands for all further ones.
     package internal(set) var writers: UInt8
+    /// A writer had word that it reached the ingress node by RTX.
+    package internal(set) var isRecovered: Bool
     package var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: start, count: Int(count)) }
 
     /// - Parameter bytes: of one datagram, at least an RTP header.
-    package init(sequence: UInt64, timestamp: UInt64, receivedAt: Int64, bytes: UnsafeRawBufferPointer, writers: UInt8 = 1) {
-        self.sequence = sequence; self.timestamp = timestamp; self.receivedAt = receivedAt; self.writers = writers
+    package init(sequence: UInt64, timestamp: UInt64, receivedAt: Int64, bytes: UnsafeRawBufferPointer, writers: UInt8 = 1, isRecovered: Bool = false) {
+        self.sequence = sequence; self.timestamp = timestamp; self.receivedAt = receivedAt; self.writers = writers; self.isRecovered = isRecovered
         start = bytes.baseAddress!
         count = UInt16(clamping: bytes.count)
     }
@@ -97,8 +99,10 @@ package struct TrackEvidence: Sendable {
         package var duplicates = 0
         /// Packets the writer with the most of them lacks.
         package var byStandby = 0
-        /// Packets that came after later ones: by a retransmission, or overtaken.
-        package var late = 0
+        /// Packets that reached the ingress node by RTX.
+        package var recovered = 0
+        /// Packets that came after later ones, and not by RTX: overtaken, or sent again in a way that does not show.
+        package var reordered = 0
         /// Not RTP or RTCP, or of a payload type nobody negotiated.
         package var malformed = 0
         package var unknownPayloadType = 0

@@ -47,6 +47,7 @@ package struct TrackMerge {
         let rank: UInt64
         let writer: UInt8
         let isReport: Bool
+        let isRecovered: Bool
         let bytes: UnsafeRawBufferPointer
         static func < (a: Arrival, b: Arrival) -> Bool { (a.at, a.rank) < (b.at, b.rank) }
         static func == (a: Arrival, b: Arrival) -> Bool { a.rank == b.rank }
@@ -170,7 +171,7 @@ package struct TrackMerge {
         guard let record = cursors[head.cursor]?.head, let writer = cursors[head.cursor]?.segment.writer else { return }
         rank += 1
         let isReport = record.type == .rtcp
-        arrivals.push(Arrival(at: head.at, rank: rank | (isReport ? 1 << 63 : 0), writer: writer, isReport: isReport, bytes: record.bytes))
+        arrivals.push(Arrival(at: head.at, rank: rank | (isReport ? 1 << 63 : 0), writer: writer, isReport: isReport, isRecovered: record.isRecovered, bytes: record.bytes))
         advance(head.cursor)
     }
     private mutating func take(_ arrival: Arrival) {
@@ -179,7 +180,7 @@ package struct TrackMerge {
         guard segments.payloadTypes[rtp.payloadType] != nil else { counts.unknownPayloadType += 1; return }
         guard total < Limits.packets, let index = index(of: rtp.ssrc) else { counts.beyondLimits += 1; return }
         total += 1
-        let sequence = streams[index].take(rtp, arrival.at, arrival.bytes, writer: arrival.writer)
+        let sequence = streams[index].take(rtp, arrival.at, arrival.bytes, writer: arrival.writer, isRecovered: arrival.isRecovered)
         _ = held.push((index, sequence, arrival.at))
         while let oldest = held.first, held.isFull || oldest.at < arrival.at - Limits.late {
             _ = held.pop()
@@ -214,7 +215,8 @@ package struct TrackMerge {
         for stream in streams {
             counts.packets += stream.packets
             counts.duplicates += stream.duplicates
-            counts.late += stream.late
+            counts.recovered += stream.recovered
+            counts.reordered += stream.reordered
         }
         // Packets the writer with the most of them lacks.
         let had = (0..<8).map { bit in streams.reduce(0) { $0 + $1.had[bit] } }

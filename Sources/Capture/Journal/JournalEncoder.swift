@@ -49,15 +49,19 @@ package enum JournalEncoder {
         return out.bytes
     }
 
-    /// - Parameter receivedAt: wall time in microseconds at the ingress node.
+    /// - Parameters:
+    ///   - receivedAt: wall time in microseconds at the ingress node.
+    ///   - isRecovered: the packet came there by RTX.
     /// - Returns: false for more bytes than a record holds; nothing was appended.
     @discardableResult
-    package static func record(_ type: Journal.RecordType, receivedAt: Int64, _ bytes: UnsafeRawBufferPointer, into out: inout [UInt8]) -> Bool {
+    package static func record(
+        _ type: Journal.RecordType, receivedAt: Int64, isRecovered: Bool = false, _ bytes: UnsafeRawBufferPointer, into out: inout [UInt8]
+    ) -> Bool {
         guard bytes.count <= Journal.Limits.recordBytes else { return false }
         withUnsafeTemporaryAllocation(byteCount: Journal.recordHead, alignment: 8) { head in
             head.storeBytes(of: Journal.recordMark.bigEndian, as: UInt16.self)
             head[2] = type.rawValue
-            head[3] = 0
+            head[3] = isRecovered ? Journal.Marks.recovered : 0
             head.storeBytes(of: UInt32(bytes.count).bigEndian, toByteOffset: 4, as: UInt32.self)
             head.storeBytes(of: receivedAt.bigEndian, toByteOffset: 8, as: Int64.self)
             var crc = CRC32C()

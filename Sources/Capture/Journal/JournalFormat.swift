@@ -6,8 +6,10 @@
 //  field: id (8 bits), length (16 bits), value. Fields a reader does not know are skipped.
 //
 // Record, repeated until the end of the file
-//  0        2      3      4         8                16        20
-//  | 0x5452 | type | zero | length  | received, µs   | CRC-32C | bytes …
+//  0        2      3       4         8                16        20
+//  | 0x5452 | type | marks | length  | received, µs   | CRC-32C | bytes …
+//  Marks: bit 0, the packet reached its ingress node by a retransmission (RTX, RFC 4588). The others are zero, and passed over when read.
+//  Before there were marks the byte was zero: nothing is known of retransmissions then.
 //  The checksum covers type to received and the bytes. The mark lets a reader find the next good record behind damage;
 //  a record that is cut off at the end of the file is the torn tail of a writer that died, which is normal.
 
@@ -32,6 +34,9 @@ package enum Journal {
         package static let segmentSeconds: Int64 = 300       // and there, or
         package static let storedSegmentSeconds: Int64 = 10  // there, where segments are stored elsewhere as they end
     }
+
+    /// Bits of a record's marks.
+    enum Marks { static let recovered: UInt8 = 1 << 0 }
 
     package enum RecordType: UInt8, Sendable {
         case rtp = 1

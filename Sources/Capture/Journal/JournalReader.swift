@@ -17,6 +17,8 @@ package struct JournalReader {
         package let type: Journal.RecordType
         /// Wall time in microseconds at the ingress node.
         package let receivedAt: Int64
+        /// The packet reached its ingress node by RTX; false too where its writer, or a node on the way, does not tell.
+        package let isRecovered: Bool
         package let bytes: UnsafeRawBufferPointer
         /// Where `bytes` begins in the segment.
         package let offset: Int
@@ -65,6 +67,7 @@ package struct JournalReader {
             guard let type = Journal.RecordType(rawValue: bytes[start - Journal.recordHead + 2]) else { damage.unknownRecords += 1; continue }
             let record = Record(
                 type: type, receivedAt: Int64(bigEndian: bytes.loadUnaligned(fromByteOffset: start - 12, as: Int64.self)),
+                isRecovered: bytes[start - Journal.recordHead + 3] & Journal.Marks.recovered != 0,
                 bytes: UnsafeRawBufferPointer(rebasing: bytes[start..<offset]), offset: start)
             if type == .event, JournalEvent(record) == .closed { isClosed = true }
             return record

@@ -80,6 +80,8 @@ package struct Manifest: Codable, Equatable, Sendable {
         /// 0...100 (`IntegrityScore`); this and what follows is nil from a release that did not say it.
         package var score: Int?
         package var repaired: Repaired?
+        /// Packets that came after later ones, without word of a retransmission.
+        package var reordered: Int?
         /// Holes and freezes, and the seconds of them; mutes and who was left out are none.
         package var holes: Int?
         package var holeSeconds: Double?
@@ -94,12 +96,12 @@ package struct Manifest: Codable, Equatable, Sendable {
             case unknownPayloadType = "unknown_payload_type", incompleteFrames = "incomplete_frames", skippedFrames = "skipped_frames"
             case fillerFrames = "filler_frames", damagedStretches = "damaged_stretches", damagedBytes = "damaged_bytes"
             case tornBytes = "torn_bytes", unreadableSegments = "unreadable_segments"
-            case score, repaired, holes, freezes, holeSeconds = "hole_seconds", freezeSeconds = "freeze_seconds", layerSwitches = "layer_switches", driftPPM = "drift_ppm"
+            case score, repaired, reordered, holes, freezes, holeSeconds = "hole_seconds", freezeSeconds = "freeze_seconds", layerSwitches = "layer_switches", driftPPM = "drift_ppm"
         }
     }
     /// What did not come the straight way and is there nevertheless.
     package struct Repaired: Codable, Equatable, Sendable {
-        /// Packets that arrived after later ones: sent again on request, or overtaken on the way.
+        /// Packets that reached their ingress node by a retransmission (RTX, RFC 4588): the way there had lost the first one, or it was late.
         package var retransmission: Int
         /// Packets that the writer with the most of them lacks.
         package var standby: Int

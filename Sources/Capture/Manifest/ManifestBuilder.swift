@@ -54,7 +54,8 @@ package enum ManifestBuilder {
             + frozen.map { .init(from: zero + $0.lowerBound, to: zero + $0.upperBound, weight: IntegrityScore.Weights.freeze) }
             + [.init(from: first, to: first + summary.keyFrameWait, weight: IntegrityScore.Weights.firstKeyFrame)]
         integrity.score = files.isEmpty ? 0 : IntegrityScore.score(span: (first, last), missing: missing, quiet: quiet.map(\.range))
-        integrity.repaired = Manifest.Repaired(retransmission: evidence.counts.late, standby: evidence.counts.byStandby)
+        integrity.repaired = Manifest.Repaired(retransmission: evidence.counts.recovered, standby: evidence.counts.byStandby)
+        integrity.reordered = evidence.counts.reordered
         (integrity.holes, integrity.holeSeconds) = (lost.count, seconds(lost.reduce(0) { $0 + ($1.to - $1.from) }))
         (integrity.freezes, integrity.freezeSeconds) = (frozen.count, seconds(frozen.reduce(0) { $0 + ($1.upperBound - $1.lowerBound) }))
         integrity.layerSwitches = summary.switches

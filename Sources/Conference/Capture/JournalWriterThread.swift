@@ -211,7 +211,7 @@ package final class JournalWriterThread: @unchecked Sendable {
     }
     private func take(_ entry: PacketRing.Entry, _ track: TrackJournal) {
         let isFirst = track.isFirst
-        guard track.append(entry.kind == .rtcp ? .rtcp : .rtp, receivedAt: entry.receivedAt, entry.bytes) else { counters.lost &+= 1; return }
+        guard track.append(entry.kind == .rtcp ? .rtcp : .rtp, receivedAt: entry.receivedAt, isRecovered: entry.isRecovered, entry.bytes) else { counters.lost &+= 1; return }
         counters.packets &+= 1
         counters.bytes &+= UInt64(entry.bytes.count)
         if isFirst { onReport(.capturing(tag: track.tag, track: track.header.track, recording: track.header.recording, receivedAt: entry.receivedAt)) }

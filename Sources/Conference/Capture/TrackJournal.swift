@@ -58,9 +58,9 @@ final class TrackJournal {
 
     /// Takes one packet.
     /// - Returns: false when it is lost: the disk has failed for too long.
-    func append(_ type: Journal.RecordType, receivedAt: Int64, _ bytes: UnsafeRawBufferPointer) -> Bool {
+    func append(_ type: Journal.RecordType, receivedAt: Int64, isRecovered: Bool = false, _ bytes: UnsafeRawBufferPointer) -> Bool {
         guard pending.count + bytes.count + Journal.recordHead <= Limits.pendingBytes,
-            JournalEncoder.record(type, receivedAt: receivedAt, bytes, into: &pending)
+            JournalEncoder.record(type, receivedAt: receivedAt, isRecovered: isRecovered, bytes, into: &pending)
         else {
             if lost.packets == 0 { lost.from = receivedAt }
             lost.packets &+= 1

@@ -69,12 +69,15 @@ final class PipeTable {
     private func connect(_ peer: PipePeer, _ flow: Flow, _ far: PipeEnd) throws -> PipeTransport {
         if let pipe = flow.pipe, flow.far == far { return pipe }
         if let old = flows[peer]?.pipe { media.removePipe(old.index) }
-        let pipe = try media.addPipe(PipeFlow(localID: flow.own.flow, remoteID: far.flow, remote: far.address, sendKey: far.key, receiveKey: flow.own.key))
+        let pipe = try media.addPipe(PipeFlow(
+            localID: flow.own.flow, remoteID: far.flow, remote: far.address, sendKey: far.key, receiveKey: flow.own.key, tellsRecovered: far.takesRecovered == true))
         flows[peer] = Flow(own: flow.own, far: far, pipe: pipe, nextStream: flow.nextStream)
         return pipe
     }
 
-    private func makeEnd() -> PipeEnd { PipeEnd(address: media.pipeAddress, flow: media.freeFlowID(), key: random.bytes(PipeTransport.Limits.keyLength)) }
+    private func makeEnd() -> PipeEnd {
+        PipeEnd(address: media.pipeAddress, flow: media.freeFlowID(), key: random.bytes(PipeTransport.Limits.keyLength), takesRecovered: true)
+    }
 
     private func dropEarlierLives(of peer: PipePeer) {
         for old in flows.keys where old.node == peer.node && old.loop == peer.loop && old.incarnation < peer.incarnation {

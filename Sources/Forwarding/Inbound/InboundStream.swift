@@ -11,6 +11,14 @@ struct InboundStream {
         static let replacedHold = Duration.seconds(2)
         static let reportInterval = Duration.seconds(1)
     }
+    /// How a packet came to this router.
+    enum Way: UInt8 {
+        case direct
+        /// By RTX (RFC 4588 §4).
+        case retransmission
+        /// Over a pipe, from a node that had it by RTX.
+        case pipedRetransmission
+    }
     /// What a received packet did.
     enum Outcome {
         case cached(UnsafePointer<CachedPacket>)
@@ -83,11 +91,10 @@ struct InboundStream {
 
     /// A media packet of this stream, for the first time or repeated.
     /// - Parameters:
-    ///   - isRecovered: it came by RTX.
     ///   - keeping: see `PacketCache.insert`.
-    mutating func receive(_ header: RTPHeader, codec: Codec, extensions: ExtensionMap, isRecovered: Bool, receivedAt: Int64, keeping: UInt64, now: Instant) -> Outcome {
+    mutating func receive(_ header: RTPHeader, codec: Codec, extensions: ExtensionMap, way: Way, receivedAt: Int64, keeping: UInt64, now: Instant) -> Outcome {
         let number: UInt64
-        if isRecovered {
+        if way == .retransmission {
             guard packets > 0, !startsOver else { return .dropped(.orphanRetransmission) }
             guard let place = gate.place(header.sequence) else { return .dropped(.tooOld) }
             number = place
@@ -103,11 +110,12 @@ struct InboundStream {
             }
         }
         guard cache.find(number) == nil else { return .dropped(.duplicate) }
-        let facts = PayloadInspector.facts(of: header, codec: codec, extensions: extensions)
+        var facts = PayloadInspector.facts(of: header, codec: codec, extensions: extensions)
+        if way != .direct { facts.flags.formUnion(.recovered) }
         guard let packet = cache.insert(number, header.bytes, header: header, facts: facts, receivedAt: receivedAt, keeping: keeping) else {
             return .dropped(refusal(number, header))
         }
-        count(header, codec: codec, isRecovered: isRecovered, now: now)
+        count(header, codec: codec, isRTX: way == .retransmission, now: now)
         repair(number, now: now)
         if facts.flags.contains(.keyFrame), kind == .video {
             keyFrameCount &+= 1
@@ -125,12 +133,12 @@ struct InboundStream {
         if header.bytes.count > PacketCache.Limits.packetBytes { return .oversized }
         return number &+ UInt64(cache.packetCapacity) <= gate.highest ? .tooOld : .arrivalsFull
     }
-    private mutating func count(_ header: RTPHeader, codec: Codec, isRecovered: Bool, now: Instant) {
+    private mutating func count(_ header: RTPHeader, codec: Codec, isRTX: Bool, now: Instant) {
         packets &+= 1
         bytes &+= UInt64(header.bytes.count)
         lastPacketAt = now
         // RFC 4588 §6.2: what came by RTX does not count as received in the reports on the original stream.
-        guard !isRecovered else { return }
+        guard !isRTX else { return }
         if statistics == nil { statistics = ReceptionStatistics(ssrc: header.ssrc, clockRate: codec.clockRate) }
         statistics?.received(sequence: header.sequence, timestamp: header.timestamp, now: now)
     }

@@ -16,6 +16,8 @@ struct PacketFacts {
         static let longPictureID = Flags(rawValue: 1 << 5)
         static let tl0PictureIndex = Flags(rawValue: 1 << 6)
         static let paddingOnly = Flags(rawValue: 1 << 7)
+        /// It reached its ingress node by RTX.
+        static let recovered = Flags(rawValue: 1 << 8)
         // No set literals on the packet path: unoptimised they are arrays.
         static let none = Flags()
         static let startsKeyFrame = Flags(rawValue: keyFrame.rawValue | startsFrame.rawValue)

@@ -131,6 +131,7 @@ struct OutboundStream {
     /// The original packet, whole, for a pipe or a tap.
     private mutating func pass(_ packet: UnsafePointer<CachedPacket>, _ source: UnsafeRawPointer, into target: UnsafeMutablePointer<ForwardedPacket>) -> Bool {
         target.pointee.kind = kind
+        target.pointee.isRecovered = packet.pointee.facts.flags.contains(.recovered)
         target.pointee.transport = transport
         target.pointee.stream = -1
         target.pointee.ssrc = track.pointee.streams[Int(selection.current)].ssrc ?? 0

@@ -3,20 +3,22 @@ internal import Primitives
 internal import RTP
 
 extension RouterCore {
-    func receive(_ packet: UnsafeMutableRawBufferPointer, from: TransportIndex, pipeStream: UInt32?, receivedAt: Int64, now: Instant) -> Disposition {
+    func receive(
+        _ packet: UnsafeMutableRawBufferPointer, from: TransportIndex, pipeStream: UInt32?, isRecovered: Bool, receivedAt: Int64, now: Instant
+    ) -> Disposition {
         counts.pointee.rtpIn &+= 1
         counts.pointee.rtpBytesIn &+= UInt64(packet.count)
         guard let header = try? RTPHeader(UnsafeRawBufferPointer(packet)) else { return drop(.malformed) }
         let known = state.pointee.inbound.find(StreamTable.key(from, pipeStream ?? header.ssrc))
         guard known >= 0 else {
             guard pipeStream == nil, let learned = learn(header, from: from, now: now) else { return drop(.unknownStream) }
-            return receive(packet, header, learned, receivedAt: receivedAt, now: now)
+            return receive(packet, header, learned, isRecovered: isRecovered, receivedAt: receivedAt, now: now)
         }
-        return receive(packet, header, StreamReference(rawValue: known), receivedAt: receivedAt, now: now)
+        return receive(packet, header, StreamReference(rawValue: known), isRecovered: isRecovered, receivedAt: receivedAt, now: now)
     }
 
     private func receive(
-        _ packet: UnsafeMutableRawBufferPointer, _ header: RTPHeader, _ reference: StreamReference, receivedAt: Int64, now: Instant
+        _ packet: UnsafeMutableRawBufferPointer, _ header: RTPHeader, _ reference: StreamReference, isRecovered: Bool, receivedAt: Int64, now: Instant
     ) -> Disposition {
         guard let track = state.pointee.tracks[reference.track] else { return drop(.unknownStream) }
         if reference.isRTX { return receiveRetransmission(packet, header, track, reference.encoding, receivedAt: receivedAt, now: now) }
@@ -26,7 +28,7 @@ extension RouterCore {
             guard let found = pipeEncoding(header, codec, track, now: now) else { return drop(.tooOld) }
             encoding = found
         }
-        return accept(header, codec, track, encoding, isRecovered: false, receivedAt: receivedAt, now: now)
+        return accept(header, codec, track, encoding, isRecovered ? .pipedRetransmission : .direct, receivedAt: receivedAt, now: now)
     }
 
     /// RFC 4588 §4: the packet becomes the one it repeats, in place.
@@ -43,18 +45,18 @@ extension RouterCore {
             return drop(.emptyRetransmission)
         }
         guard let inner = try? RTPHeader(UnsafeRawBufferPointer(original)) else { return drop(.malformed) }
-        return accept(inner, codec, track, Int(encoding), isRecovered: true, receivedAt: receivedAt, now: now)
+        return accept(inner, codec, track, Int(encoding), .retransmission, receivedAt: receivedAt, now: now)
     }
 
     private func accept(
-        _ header: RTPHeader, _ codec: Codec, _ track: UnsafeMutablePointer<InboundTrackState>, _ encoding: Int, isRecovered: Bool,
+        _ header: RTPHeader, _ codec: Codec, _ track: UnsafeMutablePointer<InboundTrackState>, _ encoding: Int, _ way: InboundStream.Way,
         receivedAt: Int64, now: Instant
     ) -> Disposition {
         guard !track.pointee.isFull else { return drop(.arrivalsFull) }
         let stream = track.pointee.streams + encoding
         let generation = stream.pointee.generation, keyFrames = stream.pointee.keyFrameCount, recovered = stream.pointee.recovered
         let outcome = stream.pointee.receive(
-            header, codec: codec, extensions: track.pointee.extensions, isRecovered: isRecovered, receivedAt: receivedAt,
+            header, codec: codec, extensions: track.pointee.extensions, way: way, receivedAt: receivedAt,
             keeping: track.pointee.keeping(encoding), now: now)
         guard case .cached(let packet) = outcome else {
             guard case .dropped(let reason) = outcome else { return .accepted }

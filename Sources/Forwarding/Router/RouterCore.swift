@@ -35,11 +35,12 @@ package final class RouterCore {
     /// - Parameters:
     ///   - packet: decrypted RTP; may be changed in place (RTX unwrapping); not needed after the call.
     ///   - pipeStream: the pipe's stream id when `from` is a pipe, else nil.
+    ///   - isRecovered: the pipe's far end had it by RTX.
     ///   - receivedAt: wall time in µs at the ingress node.
     package func receiveRTP(
-        _ packet: UnsafeMutableRawPointer, length: Int, from: TransportIndex, pipeStream: UInt32? = nil, receivedAt: Int64, now: Instant
+        _ packet: UnsafeMutableRawPointer, length: Int, from: TransportIndex, pipeStream: UInt32? = nil, isRecovered: Bool = false, receivedAt: Int64, now: Instant
     ) -> Disposition {
-        receive(UnsafeMutableRawBufferPointer(start: packet, count: length), from: from, pipeStream: pipeStream, receivedAt: receivedAt, now: now)
+        receive(UnsafeMutableRawBufferPointer(start: packet, count: length), from: from, pipeStream: pipeStream, isRecovered: isRecovered, receivedAt: receivedAt, now: now)
     }
 
     /// As `receiveRTP`, for a decrypted compound RTCP packet.

@@ -9,6 +9,8 @@
 package struct ForwardedPacket {
     package enum Kind: UInt8, Sendable { case rtp, rtcp, pipeRTP, pipeRTCP, tapRTP, tapRTCP }
     package var kind: Kind
+    /// `.pipeRTP`, `.tapRTP`: it reached its ingress node by RTX.
+    package var isRecovered = false
     package var transport: TransportIndex
     /// Dense per transport, from 0: with `ssrc` it names the SRTP stream whose rollover counter applies. A number is used again, with
     /// another SSRC, after its outbound track was removed. −1 for everything but `.rtp`.

@@ -11,16 +11,18 @@
 // +================================================================+
 // | stream id (32)                                                 | sealed
 // +---------------+------------------------------------------------+
-// | kind: 1 RTP, 2 RTCP (8) | ingress receive time, µs wall (64)   |
+// | kind (8)      | ingress receive time, µs wall (64)             |
 // +----------------------------------------------------------------+
 // | packet                                                         |
 // +----------------------------------------------------------------+
 // | AES-128-GCM tag (16 bytes); nonce = flow id ‖ counter          |
 // +----------------------------------------------------------------+
+// Kinds: 1 RTP, 2 RTCP, 3 RTP that reached the ingress node by RTX (RFC 4588). A receiver drops a kind it does not know, so 3 is sent only
+// to those that said they know it (`PipeEnd.takesRecovered`).
 import Primitives
 
 package enum PipePacket {
-    package enum Kind: UInt8, Sendable { case rtp = 1, rtcp = 2 }
+    package enum Kind: UInt8, Sendable { case rtp = 1, rtcp = 2, recovered = 3 }
     package static let magic: UInt8 = 0xC1
     /// Bytes in front of the sealed part.
     package static let headerLength = 13

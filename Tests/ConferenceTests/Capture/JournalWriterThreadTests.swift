@@ -137,6 +137,23 @@ final class WriterBench: Sendable {
         #expect(bench.writer.snapshot.openTracks == 0)
     }
 
+    @Test func aRetransmissionKeepsItsMarkInTheFile() async throws {
+        let bench = try WriterBench()
+        let tag = try bench.writer.open(bench.header("one"))
+        for i in 0..<20 as Range<Int64> {
+            #expect([UInt8(i)].withUnsafeBytes { bench.ring.write(tag: tag, kind: .rtp, isRecovered: i % 5 == 3, receivedAt: i, $0) })
+        }
+        try bench.writer.close(recording: layout)
+        _ = try await bench.next { if case .recordingClosed("rec") = $0 { true } else { nil } }
+        bench.writer.stop()
+        let marked = try WriterBench.read(bench.path("journal/one/a-1-0.trj")).withUnsafeBytes { raw in
+            var reader = try JournalReader(raw), marked: [Int64] = []
+            while let record = reader.next() { if record.isRecovered { marked.append(record.receivedAt) } }
+            return marked
+        }
+        #expect(marked == [3, 8, 13, 18])
+    }
+
     /// Whoever stores files as they end hears of each once, when nobody writes it any more, and of all before the recording is closed.
     @Test func everyFileThatEndedIsTold() async throws {
         let bench = try WriterBench(segmentAge: .milliseconds(60))

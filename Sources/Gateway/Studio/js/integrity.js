@@ -20,10 +20,20 @@ function ofTrack({ holes = [], integrity = {} }) {
   return integrity.incomplete_frames ? plural(integrity.incomplete_frames, "incomplete picture") : "complete";
 }
 
+/** What came another way than the straight one, in words; "" for nothing. */
+function repairs(tracks) {
+  const sum = (name) => tracks.reduce((total, { integrity }) => total + (integrity?.repaired?.[name] ?? 0), 0);
+  const [again, standby, seconds] = [sum("retransmission"), sum("standby"), sum("device_seconds")];
+  const parts = [again && `${plural(again, "packet")} sent again`, standby && `${plural(standby, "packet")} from the standby recorder`, seconds && `${seconds.toFixed(1)} s from the browser's own recording`];
+  const text = parts.filter(Boolean).join(", ");
+  return text && ` · repaired: ${text}`;
+}
+
 /** Of one person. @returns {isWhole, text} */
 export function integrity(tracks, peer) {
-  const found = tracks.filter((track) => track.peer_id === peer).map((track) => ({ name: KINDS[track.source] ?? track.kind, text: ofTrack(track), score: track.integrity?.score }));
+  const own = tracks.filter((track) => track.peer_id === peer);
+  const found = own.map((track) => ({ name: KINDS[track.source] ?? track.kind, text: ofTrack(track), score: track.integrity?.score }));
   if (!found.length) return { isWhole: false, text: "Nothing is known of these files" };
-  if (found.every(({ text }) => text === "complete")) return { isWhole: true, text: "Complete" };
-  return { isWhole: false, text: found.map(({ name, text, score }) => `${name}: ${text}${score === undefined ? "" : ` (${score} of 100)`}`).join(" · ") };
+  if (found.every(({ text }) => text === "complete")) return { isWhole: true, text: `Complete${repairs(own)}` };
+  return { isWhole: false, text: found.map(({ name, text, score }) => `${name}: ${text}${score === undefined ? "" : ` (${score} of 100)`}`).join(" · ") + repairs(own) };
 }
