@@ -74,10 +74,10 @@ async def main():
         status, made = node.post("/api/v1/sessions/create", {"title": "Behind a wall", "host_name": "Ada"})
         assert status == 201, made
         room, host = made["session_id"], made["host"]
-        status, started = node.post("/recording/start", {"room_id": room}, token=host["token"])
-        assert status == 200, started
-        recording = started["recording_id"]
         async with Mute(node, room, host["participant_id"]):
+            status, started = await asyncio.to_thread(node.post, "/recording/start", {"room_id": room}, token=host["token"])
+            assert status == 200, started
+            recording = started["recording_id"]
             began = node.get("/api/v1/time")[1]["time_us"]
             await asyncio.sleep(SECONDS + 0.5)
             status, stopped = await asyncio.to_thread(node.post, "/recording/stop", {"room_id": room}, token=host["token"])

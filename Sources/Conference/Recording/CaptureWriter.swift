@@ -124,11 +124,13 @@ package distributed actor CaptureWriter {
             self.view = fresh
             // First: nobody who is left out is captured for a moment.
             leave(out: snapshot.recording, at: context.loop.wall)
-            // Who is here already is noted like who comes: another writer's notes may be all that is left of the start.
-            for kind in snapshot.participants.map(RoomEvent.Kind.participantJoined) {
-                heard(RoomEvent(sequence: snapshot.sequence, epoch: snapshot.epoch, at: context.loop.wall, kind: kind), nil)
+            // Who and what is here already is noted like who comes: another writer's notes may be all that is left of the start, and of a
+            // track that was muted before, or of which no packet comes, they are all there is.
+            func found(_ kind: RoomEvent.Kind, _ publication: Publication? = nil) {
+                heard(RoomEvent(sequence: snapshot.sequence, epoch: snapshot.epoch, at: context.loop.wall, kind: kind), publication)
             }
-            for publication in snapshot.publications { startCapture(publication) }
+            for participant in snapshot.participants { found(.participantJoined(participant)) }
+            for publication in snapshot.publications { found(.trackPublished(publication.info), publication) }
             return
         }
         guard snapshot.epoch > view.epoch || snapshot.epoch == view.epoch && snapshot.sequence >= view.sequence else { return }
