@@ -182,6 +182,7 @@ package enum ClusterNotice: Sendable, CustomStringConvertible {
     case dialFailed(String, String)
     /// The peer's wall clock minus ours.
     case clockOff(NodeName, Duration)
+    case answersNoCalls(NodeName)
     case operatorUp(String, SocketAddress)
     case operatorDown(String, String)
     case storeAway(String)
@@ -205,6 +206,7 @@ package enum ClusterNotice: Sendable, CustomStringConvertible {
         case .condemned(let by): "declared down by \(by.map(\.rawValue).joined(separator: ", ")); rejoining under a new incarnation"
         case .rejoined(let incarnation): "back under incarnation \(incarnation.rawValue)"
         case .dialFailed(let node, let why): "no link to \(node) yet: \(why)"
+        case .answersNoCalls(let node): "\(node) answers pings and no calls: it gets no new work here, and is given up once most members say so"
         case .clockOff(let node, let offset): "the clock of \(node) is \(offset) from ours: set one of them right (NTP); nothing here depends on it"
         case .operatorUp(let name, let address): "\(name) connected from \(address)"
         case .operatorDown(let name, let why): "\(name) disconnected: \(why)"
@@ -252,6 +254,8 @@ package struct ClusterCounters: Sendable, Equatable {
     package var moves: UInt64 = 0
     package var revived: UInt64 = 0
     package var freezes: UInt64 = 0
+    /// Times a peer was told of because it answered pings and no call.
+    package var complaints: UInt64 = 0
     /// Actors let go while calls still ran in them, after `Limits.quiet`.
     package var endedBusy: UInt64 = 0
     package init() {}

@@ -41,11 +41,6 @@ extension ClusterSystem {
         }
         return nil
     }
-    /// Evidence that a node is alive but stalled: calls to it stay unanswered though its pings are not, or the media it
-    /// should send is silent. Repeat it every second while it lasts; see `Membership.complain`.
-    package func complain(about node: NodeName) {
-        loop.run { [self] in membership.apply { $0.complain(about: node, now: loop.now) } }
-    }
 
     /// `body` runs on the control loop at every change from now on.
     package func observeMembers(_ body: @escaping @Sendable (MemberEvent) -> Void) { shared.withLock { $0.memberObservers.append(body) } }

@@ -1,6 +1,7 @@
 // Links: who is let in, how a death is noticed, how a link comes back.
 import Distributed
 import EventLoop
+import Glibc
 import Primitives
 import Testing
 
@@ -65,6 +66,29 @@ import Testing
             #expect(b.events.all.contains(.condemned(by: ["a"])))
             // Its actors are where they were, under the address they had.
             try await until("its actor answers") { (try? await echo.add(2, 2)) == 4 }
+        }
+    }
+    /// Its control loop answers pings; what executes calls stands still. Only one node calls it: the others find out for themselves.
+    @Test func aNodeThatAnswersNoCallsIsGivenUp() async throws {
+        try await withCluster(["a", "b", "c"]) { nodes async throws in
+            let (a, b, c) = (nodes[0], nodes[1], nodes[2])
+            let former = c.system.me.life
+            try await c.system.onLoop { c.system.provide(c.system.withShard(0) { NodeAgent(c.system) }, as: NodeAgent.service) }
+            let there = c.system.withShard(0) { Echo(c.system, on: c.shard) }
+            let echo = try Echo.resolve(id: there.id, using: a.system)
+            #expect(try await echo.add(1, 1) == 2)
+            let isOver = Gate()
+            defer { isOver.open() }
+            c.shard.post { while !isOver.isOpen { usleep(1000) } }
+            let waiting = Task { try await echo.add(2, 2) }
+            try await until("a and b gave c up") { a.downs == [former] && b.downs == [former] }
+            #expect(a.system.counters().complaints > 0 && b.system.counters().complaints > 0)
+            #expect(a.notices.all.contains { $0.contains("c answers pings and no calls") })
+            await #expect(throws: ClusterError.self) { try await waiting.value }
+            isOver.open()
+            try await until("c is back, in a new life") { a.seesUp(["a", "b", "c"]) && c.system.incarnation > former.incarnation }
+            try await until("its actor answers") { (try? await echo.add(2, 2)) == 4 }
+            #expect(a.downs == [former])
         }
     }
     @Test func aBrokenLinkComesBackBeforeAnyoneIsDeclaredDead() async throws {

@@ -289,6 +289,31 @@ private func percentile(_ values: [Duration], _ hundredth: Int) -> Duration { va
         }
         #expect(trace() == trace())
     }
+    @Test func silenceToCallsIsAskedAboutAndThenComplainedOf() {
+        var watch = AnswerWatch()
+        func steps(_ count: Int) -> [AnswerWatch.Step] { (0..<count).map { _ in watch.tick() } }
+        #expect(steps(5) == [.rest, .rest, .rest, .rest, .rest], "who calls nobody waits for nobody")
+        watch.sent()
+        #expect(steps(6) == [.rest, .rest, .ask, .rest, .complain, .complain])
+        watch.answered()
+        #expect(steps(2) == [.rest, .rest])
+        // Calls that are answered now and then are no silence, however many are not.
+        for _ in 0..<20 {
+            watch.sent()
+            #expect(steps(2) == [.rest, .rest])
+            watch.answered()
+        }
+        // Told of by another: asked at once, and only once while the answer may come.
+        watch.doubted()
+        #expect(steps(1) == [.ask])
+        watch.doubted()
+        #expect(steps(2) == [.rest, .complain])
+        watch.answered()
+        watch.doubted()
+        #expect(steps(1) == [.ask])
+        watch.answered()
+        #expect(steps(3) == [.rest, .rest, .rest])
+    }
     /// Alive but stalled: it answers pings, and a majority complains of it.
     @Test func complaintsOfAMajorityAreADeath() {
         var world = world(5, 4)

@@ -20,6 +20,11 @@ def spread(clocks):
     return max(clock["at"] for clock in clocks) - min(clock["at"] for clock in clocks)
 
 
+def played_together(before, clocks):
+    """Each has shown half a second more than it had, and they are where the others are. One that falls behind has to come up."""
+    return spread(clocks) <= 0.1 and all(not clock["seeking"] and clock["frames"] > then["frames"] + 8 for clock, then in zip(clocks, before))
+
+
 def settled(page):
     clocks = page.evaluate(CLOCKS)
     return clocks if all(not clock["seeking"] and clock["data"] >= 2 for clock in clocks) else None
@@ -78,18 +83,23 @@ def open_editor(ada, node):
 
 def one_clock(page):
     """Sought together, played together."""
-    for tenths in (50, 13, 34):
+    for tenths in (50, 34, 13):
         go(page, tenths)
         clocks = settled(page)
         assert spread(clocks) <= 0.1 and abs(clocks[0]["at"] - tenths / 10) <= 0.1, (tenths, clocks)
     before = page.evaluate(CLOCKS)
     page.keyboard.press("Space")
     until("it plays", lambda: page.evaluate("document.body.dataset.playing") == "true")
-    page.wait_for_timeout(1500)
-    clocks = page.evaluate(CLOCKS)
-    assert spread(clocks) <= 0.1, clocks
-    assert abs(clocks[0]["at"] - page.evaluate(POSITION)) <= 0.25, (clocks, page.evaluate(POSITION))
-    assert all(after["frames"] > then["frames"] + 8 for after, then in zip(clocks, before)), (before, clocks)
+    seen = []
+
+    def together():
+        clocks, position = page.evaluate(CLOCKS), page.evaluate(POSITION)
+        seen.append((position, clocks))
+        return clocks if played_together(before, clocks) and abs(clocks[0]["at"] - position) <= 0.25 else None
+    try:
+        clocks = until("it plays on one clock", together)
+    except AssertionError as error:
+        raise AssertionError(f"{error}: {before}, then {seen[-3:]}")
     page.click("#play")
     until("it stands", lambda: page.evaluate("document.body.dataset.playing") == "false")
     return spread(clocks)
@@ -199,10 +209,8 @@ async def in_firefox(url, rooms):
         await wait("the seek is done", CLOCKS, still)
         before = await firefox.run(context, CLOCKS)
         await firefox.run(context, "() => document.getElementById('play').click()")
-        await wait("it plays", CLOCKS, lambda found: all(clock["at"] > 1.5 for clock in found))
+        await wait("it plays on one clock", CLOCKS, lambda found: all(1.5 < clock["at"] < 6 for clock in found) and played_together(before, found))
         assert await firefox.run(context, ASKED) == 3, "once is enough"
-        clocks = await firefox.run(context, CLOCKS)
-        assert spread(clocks) <= 0.1 and all(after["frames"] > then["frames"] + 8 for after, then in zip(clocks, before)), (before, clocks)
 
 
 def main():

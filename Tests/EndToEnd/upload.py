@@ -135,7 +135,7 @@ def check_arrived(cluster, room, recording, participant, stored):
         uploads = [upload for upload in uploads if upload["upload"] != "by-hand"]
         return uploads if uploads and all(upload["complete"] for upload in uploads) else None
     folder, _ = uploads_of(cluster, room, recording, participant)
-    uploads = until("the browser's uploads are whole", whole, 10)
+    uploads = until("the browser's uploads are whole", whole, 30)
     here = {(upload["kind"], chunk["sequence"]): chunk for upload in uploads for chunk in upload["chunks"]}
     lost = [key for key in stored if key not in here]
     assert not lost, f"written by the browser and not here: {lost}"

@@ -47,9 +47,10 @@ final class ActorRegistry: Sendable {
     }
 
     func provide(_ actor: any DistributedActor, as name: String) {
-        state.withLock {
+        // The former one ends after the lock: an actor that ends gives its number back here.
+        _ = state.withLock {
             precondition($0.services[name] != nil || $0.services.count < ClusterConfiguration.Limits.services, "more than \(ClusterConfiguration.Limits.services) services")
-            $0.services[name] = actor
+            return $0.services.updateValue(actor, forKey: name)
         }
     }
     func service(_ name: String) -> (any DistributedActor)? { state.withLock { $0.services[name] } }

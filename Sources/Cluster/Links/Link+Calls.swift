@@ -12,6 +12,7 @@ struct LinkCalls {
     var lastReceived: UInt64 = 0
     var executing = 0
     var executingBytes = 0
+    var watch = AnswerWatch()
     var areOver: Bool { inFlight.isEmpty && executing == 0 }
 }
 
@@ -79,6 +80,7 @@ extension Link {
             if !inChunks { calls.sentNames.written(method) }
         } catch { return system.router.finished(call, .notExecuted(.badArguments("\(error)"))) }
         call.mayHaveRun = true
+        calls.watch.sent()
         calls.inFlight[id] = call
         system.count { $0.callsSent += 1 }
         call.answer.atEnd { [weak self] in
@@ -94,6 +96,7 @@ extension Link {
         }
     }
     func answered(_ id: UInt64, _ use: (OutgoingCall) -> Void) {
+        calls.watch.answered()
         guard let call = calls.inFlight.removeValue(forKey: id) else { return system.count { $0.answersTooLate += 1 } }
         use(call)
     }

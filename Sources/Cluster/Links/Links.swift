@@ -23,6 +23,7 @@ final class Links: @unchecked Sendable {
     private var toRenew: [NodeName] = []
     private var lastLinked: [NodeName: Int] = [:]
     private var isStopped = false
+    private var answerTimer: RepeatingTimer?
     /// Orders of `sever` that are not over.
     private var severed = 0
 
@@ -42,7 +43,10 @@ final class Links: @unchecked Sendable {
                 } catch { throw ClusterStartError.network(error) }
             }
         }
-        if configuration.kind == .node { membership.start(incarnation, at: address) }
+        if configuration.kind == .node {
+            membership.start(incarnation, at: address)
+            answerTimer = loop.every(AnswerWatch.Limits.tick) { [weak self] in self?.watchAnswers() }
+        }
         for (name, address) in configuration.peers.sorted(by: { $0.key < $1.key }) where system.node < name || configuration.kind == .operator {
             dialer.wants(.node(name), at: address)
         }
@@ -50,6 +54,7 @@ final class Links: @unchecked Sendable {
     }
     func stop() {
         isStopped = true
+        answerTimer?.cancel()
         dialer.stop()
         listener?.close()
         for link in all { link.leave("shutting down") }
@@ -232,6 +237,29 @@ final class Links: @unchecked Sendable {
     /// All at once, to be made anew.
     func endAll(_ why: String) {
         for link in up.sorted(by: { $0.key < $1.key }).map(\.value) + Array(retiring.values) { link.end(why) }
+    }
+
+    /// Looks for peers that answer pings and no calls.
+    private func watchAnswers() {
+        for (name, link) in up.sorted(by: { $0.key < $1.key }) {
+            if membership.core.isDoubtedByOthers(name) { link.calls.watch.doubted() }
+            switch link.calls.watch.tick() {
+            case .rest: break
+            case .ask: ask(name)
+            case .complain:
+                system.count { $0.complaints += 1 }
+                system.notice(.answersNoCalls(name), once: "answers no calls \(name)")
+                membership.apply { $0.complain(about: name, now: loop.now) }
+                ask(name)
+            }
+        }
+    }
+    private func ask(_ name: NodeName) {
+        loop.spawn { [system] in
+            let agent = system.agent(of: name)
+            // Its answer is seen by the link, whatever it is.
+            _ = try? await ClusterSystem.$deadline.withValue(AnswerWatch.Limits.tick * AnswerWatch.Limits.patience) { try await agent.answer() }
+        }
     }
 
     /// No other node is linked for `span`. Operators' links stay.

@@ -11,6 +11,8 @@ package distributed actor NodeAgent {
     package nonisolated var unownedExecutor: UnownedSerialExecutor { actorSystem.executor(of: id) }
     init(_ system: ClusterSystem) { actorSystem = system }
 
+    /// Needs nothing but the way here and back: whether calls are answered at all.
+    distributed func answer() {}
     /// This node's vote on another one's life.
     distributed func holdsForDead(_ node: NodeName, _ incarnation: Incarnation) -> Bool {
         actorSystem.seeker.votes(Life(node, incarnation))

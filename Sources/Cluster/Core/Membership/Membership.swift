@@ -196,14 +196,17 @@ package struct Membership: Sendable {
     /// It said goodbye.
     package mutating func left(_ life: Life, now: Instant) { bury(life, votes: [life.name], now) }
 
-    /// Calls to a node that answers pings stay without an answer, or its media is silent. A complaint makes it suspect here,
-    /// so that it gets no work; complaints of more than half of three or more members are its death, which no refutation
+    /// Calls to a node that answers pings stay without an answer. A complaint makes it suspect here, so that it gets no work;
+    /// complaints of more than half of three or more members are its death, which no refutation
     /// undoes: nobody doubts that its failure detector lives. Repeat it every second while the cause lasts.
     package mutating func complain(about name: NodeName, now: Instant) {
         guard let peer = peers[name] else { return }
         let number = (peer.complaints[me.name]?.number ?? 0) + 1
         take(.complaint(peer.member.life, by: me.name, number: number), now)
     }
+
+    /// Whether another member complains of it.
+    package func isDoubtedByOthers(_ name: NodeName) -> Bool { peers[name]?.complaints.contains { $0.key != me.name } ?? false }
 
     // MARK: Time
 

@@ -11,7 +11,7 @@ package enum Rumor: Equatable, Sendable {
     case doubt(Life, revision: UInt64, suspects: Set<NodeName>, votes: Set<NodeName>)
     /// Final. `votes`: who held it for dead; the life itself where it took its leave.
     case dead(Life, votes: Set<NodeName>)
-    /// It answers pings but not calls, or its media is silent. Holds until `Timing.complaint` after the last `number`.
+    /// It answers pings but not calls. Holds until `Timing.complaint` after the last `number`.
     case complaint(Life, by: NodeName, number: UInt64)
     /// Of a newer release.
     case unknown
