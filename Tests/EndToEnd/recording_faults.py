@@ -1,4 +1,5 @@
-# timeout: 180
+# timeout: 240
+# beside: others
 """Two seeds of `ops/chaos recording` side by side: the object store is cut off; the recorder is killed, then the room's node loses power."""
 import os
 import shutil
