@@ -1,4 +1,5 @@
 // The command line of `troupe-media`.
+import Capture
 import Primitives
 
 enum ArgumentError: Error, Equatable {
@@ -46,6 +47,14 @@ struct Arguments {
         guard !common.folder.isEmpty else { throw .wrong("`--dir` is missing: the recording's folder") }
         try command.check(common)
         self.command = command
+    }
+    /// A path below FOLDER/processed.
+    static func processed(_ option: String, _ path: String, example: String) throws(ArgumentError) -> String {
+        let parts = path.split(separator: "/", omittingEmptySubsequences: false)
+        guard parts.count > 1, parts[0] == RecordingLayout.Names.processed, parts.allSatisfy({ TrackID(String($0)).isSafe }) else {
+            throw .wrong("`\(option) \(path)`: write a path such as \(example)")
+        }
+        return path
     }
     static func number(_ option: String, _ text: String, _ range: ClosedRange<Int>) throws(ArgumentError) -> Int {
         guard let value = Int(text), range.contains(value) else { throw .wrong("`\(option) \(text)`: write a whole number from \(range.lowerBound) to \(range.upperBound)") }

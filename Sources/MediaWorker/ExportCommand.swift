@@ -45,11 +45,7 @@ struct ExportCommand: Subcommand {
             let named = output.flatMap { path in ExportFormat.allCases.first { path.hasSuffix(".\($0.rawValue)") } }
             let format = self.format ?? named ?? .webm
             let output = self.output ?? "\(RecordingLayout.Names.processed)/output.\(format.rawValue)"
-            let parts = output.split(separator: "/", omittingEmptySubsequences: false)
-            guard parts.count > 1, parts[0] == RecordingLayout.Names.processed, parts.allSatisfy({ TrackID(String($0)).isSafe }) else {
-                throw .wrong("`--out \(output)`: write a path such as processed/exports/ID.\(format.rawValue)")
-            }
-            return (output, format)
+            return (try Arguments.processed("--out", output, example: "processed/exports/ID.\(format.rawValue)"), format)
         }
     }
     private static func choice<T: RawRepresentable<String>>(_ option: String, _ text: String, _ all: [T]) throws(ArgumentError) -> T {

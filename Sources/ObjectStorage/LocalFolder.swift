@@ -75,6 +75,15 @@ package struct LocalFolder: ObjectStore {
         }
     }
 
+    /// Gives an object another key, in place of what stands there: who reads that sees the one or the other, whole.
+    package func move(_ key: ObjectKey, to target: ObjectKey) throws(ObjectStorageError) {
+        let (from, name) = try parent(of: key, creating: false)
+        try withFolders(of: target) { (folder, targetName) throws(ObjectStorageError) in
+            guard renameat(from.number, name, folder.number, targetName) == 0 else { throw Descriptor.failure("rename \(key) to \(target)") }
+            guard fsync(folder.number) == 0 else { throw Descriptor.failure("sync the folder of \(target)") }
+        }
+    }
+
     package func get(_ key: ObjectKey, to path: String) throws(ObjectStorageError) -> ObjectInfo {
         let (folder, name) = try parent(of: key, creating: false)
         let source = try Descriptor(name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, at: folder.number)

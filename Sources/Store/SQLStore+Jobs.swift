@@ -79,6 +79,12 @@ extension SQLStore: JobStore {
         }
     }
 
+    package func removeJob(_ id: JobID) async throws {
+        try await perform { (connection) throws(StoreError) in
+            try connection.transaction { () throws(StoreError) in try connection.run("DELETE FROM jobs WHERE id = $1", [.text(id.rawValue)]) }
+        }
+    }
+
     /// - Returns: nil for an unknown job.
     private func change<T: Sendable>(_ id: JobID, _ durability: Durability = .disk, _ body: @escaping @Sendable (inout JobRecord, WallTime) -> T) async throws(StoreError) -> T? {
         try await perform { (connection) throws(StoreError) in

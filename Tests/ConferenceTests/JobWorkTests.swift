@@ -5,8 +5,8 @@ import Testing
 
 /// From a job's row to what `troupe-media` is called with.
 @Suite struct JobWorkTests {
-    private func job(_ kind: JobKind, _ parameters: String, epoch: UInt64 = 3) -> JobRecord {
-        var job = JobRecord(NewJob(id: "J_1", kind: kind, recording: "RC_1", room: "R_1", parameters: parameters), now: WallTime(seconds: 1))
+    private func job(_ kind: JobKind, _ parameters: String, epoch: UInt64 = 3, key: String? = nil) -> JobRecord {
+        var job = JobRecord(NewJob(id: "J_1", kind: kind, recording: "RC_1", room: "R_1", dedupeKey: key, parameters: parameters), now: WallTime(seconds: 1))
         job.epoch = Epoch(epoch)
         return job
     }
@@ -26,10 +26,16 @@ import Testing
         #expect(first.input?.key == "rooms/R_1/RC_1/processed/exports/J_1-1.json" && first.input?.content == #"{"layout":"grid"}"#)
         #expect(first.arguments.suffix(2) == ["--composition", "/data/rooms/R_1/RC_1/processed/exports/J_1-1.json"])
     }
-    @Test func whatEveryRecordingGetsHasOneName() throws {
-        let work = try JobWork(job(.export, try JobWork.parameters(ExportOrder(format: .webm, composition: nil, isDefault: true))), root: "/data", isRunning: false)
-        #expect(work.arguments == ["export", "--dir", "/data/rooms/R_1/RC_1", "--out", "processed/output.webm", "--format", "webm"])
-        #expect(work.output == nil && work.input == nil)
+    /// It is its attempt's file until it is whole.
+    @Test(arguments: [("default", 1), ("default-2", 2), ("default-31", 31)]) func whatEveryRecordingGetsTakesItsPlaceAtTheEnd(key: String, revision: Int) throws {
+        let order = try JobWork.parameters(ExportOrder(format: .webm, composition: nil, isDefault: true))
+        let file = try JobWork(job(.export, order, key: key), root: "/data", isRunning: false)
+        #expect(file.arguments == ["export", "--dir", "/data/rooms/R_1/RC_1", "--out", "processed/exports/J_1-3.webm", "--format", "webm"])
+        #expect(file.output == "rooms/R_1/RC_1/processed/exports/J_1-3.webm" && file.input == nil)
+        #expect(file.product?.name == "processed/output.webm" && file.product?.revision == revision)
+        let picture = try JobWork(job(.thumbnail, "{}", key: key), root: "/data", isRunning: false)
+        #expect(picture.arguments == ["thumbnail", "--dir", "/data/rooms/R_1/RC_1", "--out", "processed/exports/J_1-3.jpg"])
+        #expect(picture.output == "rooms/R_1/RC_1/processed/exports/J_1-3.jpg" && picture.product?.name == "thumbnail.jpg" && picture.product?.revision == revision)
     }
     @Test(arguments: [JobKind.preview, .export])
     func parametersOfNoReleaseFail(_ kind: JobKind) {

@@ -116,6 +116,17 @@ import Testing
         #expect(try store.list(under: key("rooms")).map(\.key.rawValue) == ["rooms/a/s/1"])
     }
 
+    @Test func aMovedObjectTakesTheOthersPlace() throws {
+        try store.put(key("rooms/a/attempts/1"), bytes: [1])
+        try store.put(key("rooms/a/out"), bytes: [2, 2])
+        try store.move(key("rooms/a/attempts/1"), to: key("rooms/a/out"))
+        #expect(try store.list(under: key("rooms")).map(\.key.rawValue) == ["rooms/a/out"] && store.read(key("rooms/a/out"), range: 0..<1) == [1])
+        try store.move(key("rooms/a/out"), to: key("rooms/b/new/out"))
+        #expect(try store.read(key("rooms/b/new/out"), range: 0..<1) == [1])
+        #expect(throws: ObjectStorageError.notFound) { try store.move(key("rooms/a/out"), to: key("rooms/b/new/out")) }
+        #expect(try store.read(key("rooms/b/new/out"), range: 0..<1) == [1])
+    }
+
     @Test func linksOutOfTheFolderAreNotFollowed() throws {
         mkdir("\(path)/outside", 0o700)
         let file = fopen("\(path)/outside/file", "w")

@@ -180,10 +180,12 @@ import Testing
         try finalise(room)
         _ = system("touch '\(room.file("tracks/ann/old.part1.webm"))'")
         let before = try room.manifest()
+        #expect(before.revision == 1)
         try finalise(room)
         var after = try room.manifest()
         for i in after.tracks.indices { for j in after.tracks[i].files.indices { after.tracks[i].files[j].size = before.tracks[i].files[j].size } }
         after.size = before.size
+        after.revision = 1
         #expect(after == before)
         #expect(run("ls -A '\(room.file("tracks/ann"))'").output.trimmed == "cam.webm")
     }

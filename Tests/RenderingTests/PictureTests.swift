@@ -77,7 +77,8 @@ import Testing
         #expect(verdict.ok && verdict.tracks == 2 && verdict.outputPath == "rooms/room/rec/thumbnail.jpg")
         let file = room.file("thumbnail.jpg"), first = readFile(file)
         #expect(probe(file, "stream=codec_name,width,height") == "mjpeg\n640\n360")
-        _ = try Thumbnailer(path: room.folder).run()
+        let elsewhere = try Thumbnailer(path: room.folder, output: "processed/exports/J_1-2.jpg").run()
+        #expect(elsewhere.outputPath == "rooms/room/rec/processed/exports/J_1-2.jpg" && readFile(room.file("processed/exports/J_1-2.jpg")) == first)
         #expect(readFile(file) == first)
         #expect { try Thumbnailer(path: room.storage.path).run() } throws: { ($0 as? WorkerError)?.failure == .missing }
     }

@@ -50,6 +50,19 @@ extension SQLStore {
         await database.close()
     }
 
+    @Test(arguments: Engine.here) func aRemovedJobIsGoneForWhoeverIsAtIt(engine: Engine) async throws {
+        let database = try await TestDatabase(engine), store = try await database.storeWithRecordings()
+        for id in ["job-1", "job-2"] as [JobID] { _ = try await store.insert(Sample.newJob(id, key: "key of \(id)")) }
+        let claimed = try #require(try await store.claim())
+        try await store.removeJob(claimed.id)
+        #expect(try await store.heartbeat(claimed.id, epoch: claimed.epoch, progress: 0.5, secondsLeft: nil) == .gone)
+        #expect(try await store.finish(claimed.id, epoch: claimed.epoch, result: "{}") == .refused(.gone))
+        try await store.removeJob(claimed.id)
+        #expect(try await store.jobs(recording: "rec-1").map(\.id) == ["job-1", "job-2"].filter { $0 != claimed.id })
+        guard case .inserted = try await store.insert(Sample.newJob("job-3", key: "key of \(claimed.id)")) else { Issue.record("its key is free"); return }
+        await database.close()
+    }
+
     @Test(arguments: Engine.here) func oneKeyIsOneJobWhileItMeansAnything(engine: Engine) async throws {
         let database = try await TestDatabase(engine), store = try await database.storeWithRecordings()
         guard case .inserted(let first) = try await store.insert(Sample.newJob(key: "360p")) else { Issue.record("not inserted"); return }

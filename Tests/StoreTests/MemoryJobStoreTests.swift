@@ -37,6 +37,8 @@ private final class HandTime: TimeSource {
         #expect(try await store.reclaimJobs().map(\.id) == ["b"])
         #expect(try await store.cancelJob("c")?.state == .cancelled)
         #expect(try await store.jobs(recording: "rec-1").map(\.id) == ["b", "a"])
+        try await store.removeJob("a")
+        #expect(try await store.jobs(recording: "rec-1").map(\.id) == ["b"])
         store.deleteJobs(of: "rec-1")
         #expect(try await store.fail("b", epoch: Epoch(3), JobFailure(code: "x", message: "y"), retryAfter: nil) == .refused(.gone))
         time.pass(JobLimits.endedKept + .seconds(1))

@@ -137,6 +137,8 @@ package struct Manifest: Codable, Equatable, Sendable {
     }
 
     package var version = Manifest.currentVersion
+    /// How often the recording was finished, from 1: a track that came late makes the next one. nil from a release that did not count.
+    package var revision: Int?
     package var recordingID: RecordingID
     package var roomID: RoomID
     package var title: String
@@ -158,7 +160,7 @@ package struct Manifest: Codable, Equatable, Sendable {
     package var warnings: [String]
 
     enum CodingKeys: String, CodingKey {
-        case version, title, duration, size, complete, participants, tracks, warnings
+        case version, revision, title, duration, size, complete, participants, tracks, warnings
         case recordingID = "recording_id", roomID = "room_id", timeZero = "time_zero", timeZeroMicroseconds = "time_zero_us"
         case startedAt = "started_at", stoppedAt = "stopped_at", edits, deviceTracks = "device_tracks"
     }

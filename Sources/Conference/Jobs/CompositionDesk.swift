@@ -186,16 +186,24 @@ package final class CompositionDesk: CompositionService {
     private static var unknownJob: ServiceError { ServiceError(.notFound, code: "unknown_job", message: "no job has this id; jobs go with their recording") }
 
     /// A recording is ready: everyone gets a picture of it and a file to watch, when nothing else is to be done.
-    package func makeDefaults(of record: RecordingRecord) async {
+    /// - Parameter revision: of its manifest. What an earlier one still waits for, or is at, is given up; what it has made stays until this one's is whole.
+    package func makeDefaults(of record: RecordingRecord, revision: Int) async {
         guard (try? requireCompositor()) != nil else { return }
         for _ in 0..<Limits.defaultAttempts {
             do {
-                _ = try await insert(.thumbnail, record, priority: 0, key: "default", "{}")
-                _ = try await insert(.export, record, priority: Limits.defaultPriority, key: "default", JobWork.parameters(ExportOrder(format: .webm, composition: nil, isDefault: true)))
+                try await makeDefault(.thumbnail, record, revision, priority: 0, "{}")
+                try await makeDefault(.export, record, revision, priority: Limits.defaultPriority, JobWork.parameters(ExportOrder(format: .webm, composition: nil, isDefault: true)))
                 return
             } catch StoreError.away { try? await context.loop.sleep(for: Limits.defaultPause) } catch {
                 return context.log(.warning, "default_jobs", ["recording": record.status.recordingID.rawValue, "error": "\(error)"])
             }
         }
+    }
+    private func makeDefault(_ kind: JobKind, _ record: RecordingRecord, _ revision: Int, priority: Int, _ parameters: String) async throws {
+        let known = try await jobs.jobs(recording: record.status.recordingID).filter { $0.kind == kind }
+        // The word of a later finish came first.
+        guard !known.contains(where: { DefaultProducts.revision(of: $0).map { $0 > revision } ?? false }) else { return }
+        _ = try await insert(kind, record, priority: priority, key: DefaultProducts.key(revision), parameters)
+        for job in DefaultProducts.earlier(than: revision, kind, among: known) where !job.state.isEnded { try await jobs.removeJob(job.id) }
     }
 }

@@ -150,8 +150,7 @@ package final class JobRunner: @unchecked Sendable {
             await fail(attempt, JobFailure(code: failure.code, message: failure.message), retry: failure.isTemporary || outcome.exit.signal != 0)
             remove(work)
         } else {
-            let result = outcome.verdict.flatMap { try? CaptureJSON.encode($0) } ?? Array("{}".utf8)
-            await succeed(attempt, String(decoding: result, as: UTF8.self), work)
+            await succeed(attempt, outcome.verdict, work)
         }
     }
 
@@ -165,12 +164,36 @@ package final class JobRunner: @unchecked Sendable {
             end(attempt)
         }
     }
-    private func succeed(_ attempt: Attempt, _ result: String, _ work: JobWork) async {
+    private func succeed(_ attempt: Attempt, _ verdict: WorkerVerdict?, _ work: JobWork) async {
+        var verdict = verdict
+        if let product = work.product {
+            let layout = RecordingLayout(room: attempt.job.room, recording: attempt.job.recording)
+            do {
+                guard try await place(work, product, layout) else { return await giveWay(attempt, work) }
+            } catch {
+                await fail(attempt, JobFailure(code: "not_placed", message: "the file is made and cannot take its place: \(error)"), retry: true)
+                return remove(work)
+            }
+            verdict?.outputPath = "\(layout.folder)/\(product.name)"
+        }
+        let result = String(decoding: verdict.flatMap { try? CaptureJSON.encode($0) } ?? Array("{}".utf8), as: UTF8.self)
         let ending = await told { [jobs] in try await jobs.finish(attempt.job.id, epoch: attempt.job.epoch, result: result) }
         guard case .stands(let job)? = ending, job.state == .ready else { return await abandon(attempt, work) }
         counters.ready += 1
+        if let revision = work.product?.revision { await forget(earlierThan: revision, job) }
         context.log(.info, "job_ready", ["job": job.id.rawValue, "kind": job.kind.rawValue])
         if let onReady { loop.spawn { await onReady(job) } }
+    }
+    /// A later revision's file stands where this one's would: nobody needs this job any more.
+    private func giveWay(_ attempt: Attempt, _ work: JobWork) async {
+        try? await jobs.removeJob(attempt.job.id)
+        attempt.standing = .gone
+        await abandon(attempt, work)
+    }
+    /// Rows whose results were replaced. One that the store does not remove now is removed with the next revision's.
+    private func forget(earlierThan revision: Int, _ job: JobRecord) async {
+        let all = (try? await jobs.jobs(recording: job.recording)) ?? []
+        for earlier in DefaultProducts.earlier(than: revision, job.kind, among: all) { try? await jobs.removeJob(earlier.id) }
     }
     private func fail(_ attempt: Attempt, _ failure: JobFailure, retry: Bool) async {
         counters.failed += 1
@@ -199,6 +222,11 @@ package final class JobRunner: @unchecked Sendable {
     private func write(_ key: String, _ content: String) async throws {
         let objects = objects
         try await disk.run { try objects.put(ObjectKey(key), bytes: Array(content.utf8)) }
+    }
+    private func place(_ work: JobWork, _ product: (name: String, revision: Int), _ layout: RecordingLayout) async throws -> Bool {
+        guard let output = work.output else { return true }
+        let objects = objects
+        return try await disk.run { try DefaultProducts.place(ObjectKey(output), as: product.name, revision: product.revision, in: layout, objects) }
     }
     private func remove(_ work: JobWork) {
         let keys = [work.output, work.input?.key].compactMap { $0 }, objects = objects

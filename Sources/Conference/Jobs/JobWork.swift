@@ -38,9 +38,11 @@ struct JobWork: Sendable, Equatable {
     var input: (key: String, content: String)?
     /// Key of the one file that is removed where the attempt does not count; nil where the result replaces itself.
     var output: String?
+    /// What `output` becomes once it is whole, below the recording's folder, and the manifest's revision it was asked for.
+    var product: (name: String, revision: Int)?
 
     static func == (a: JobWork, b: JobWork) -> Bool {
-        a.arguments == b.arguments && a.output == b.output && a.input?.key == b.input?.key && a.input?.content == b.input?.content
+        a.arguments == b.arguments && a.output == b.output && a.product?.name == b.product?.name && a.product?.revision == b.product?.revision && a.input?.key == b.input?.key && a.input?.content == b.input?.content
     }
 
     /// - Parameters:
@@ -55,16 +57,21 @@ struct JobWork: Sendable, Equatable {
             let order = try Self.parameters(PreviewOrder.self, job)
             arguments += ["--height", "\(order.height)", "--segment-seconds", "\(order.segmentSeconds)"]
             if isRunning { arguments.append("--follow") }
-        case .thumbnail: break
+        case .thumbnail:
+            let name = "processed/exports/\(job.id)-\(job.epoch.rawValue).jpg"
+            arguments += ["--out", name]
+            output = "\(layout.folder)/\(name)"
+            product = (RecordingLayout.Names.thumbnail, DefaultProducts.revision(of: job) ?? 1)
         case .export:
             let order = try Self.parameters(ExportOrder.self, job)
-            let name = order.isDefault ? "processed/output" : "processed/exports/\(job.id)-\(job.epoch.rawValue)"
+            let name = "processed/exports/\(job.id)-\(job.epoch.rawValue)"
             arguments += ["--out", "\(name).\(order.format.rawValue)", "--format", order.format.rawValue]
             if let composition = order.composition {
                 input = ("\(layout.folder)/\(name).json", composition)
                 arguments += ["--composition", "\(root)/\(layout.folder)/\(name).json"]
             }
-            if !order.isDefault { output = "\(layout.folder)/\(name).\(order.format.rawValue)" }
+            output = "\(layout.folder)/\(name).\(order.format.rawValue)"
+            if order.isDefault { product = ("\(RecordingLayout.Names.processed)/output.\(order.format.rawValue)", DefaultProducts.revision(of: job) ?? 1) }
         case .finalise: throw JobFailure(code: "unknown_kind", message: "recordings are finished by their recorder, not by a job")
         }
         self.arguments = arguments

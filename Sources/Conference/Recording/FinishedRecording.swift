@@ -12,6 +12,8 @@ struct FinishedRecording: Sendable {
     /// Bytes of the finished files.
     var size: Int64
     var tracks: [RecordedTrack]
+    /// The manifest's.
+    var revision: Int
 }
 
 extension FinishedRecording {
@@ -30,6 +32,7 @@ extension FinishedRecording {
     init(_ manifest: Manifest, _ layout: RecordingLayout) {
         duration = manifest.duration
         size = manifest.size
+        revision = manifest.revision ?? 1
         let names = Dictionary(manifest.participants.map { ($0.peerID, $0.name) }, uniquingKeysWith: { $1 })
         func recorded(_ track: TrackID, _ peer: ParticipantID, _ kind: Codec.Kind, _ source: String, _ file: Manifest.File) -> RecordedTrack {
             RecordedTrack(

@@ -30,8 +30,8 @@ package final class Recorder: @unchecked Sendable {
     /// want the node again, and its words arrive in the order they were said.
     private var released: [(recording: RecordingID, epoch: Epoch)] = []
     private var running = 0
-    /// Told of each recording that became ready here, and of each that was erased. Set once, before the first.
-    package var onReady: (@Sendable (RecordingRecord) async -> Void)?
+    /// Told of each recording that became ready here, with its manifest's revision, and of each that was erased. Set once, before the first.
+    package var onReady: (@Sendable (RecordingRecord, Int) async -> Void)?
     /// - Returns: objects removed elsewhere; nil where that has to be tried again.
     package var onErase: (@Sendable (RecordingLayout) async -> Int?)?
     /// Recordings deleted here, by cause, their objects and bytes, and attempts the bucket did not answer.

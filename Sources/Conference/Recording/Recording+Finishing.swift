@@ -103,6 +103,11 @@ extension Recording {
         record!.tracks = finished.tracks
         if record!.stoppedAt == nil { record!.stoppedAt = record!.startedAt + .milliseconds(Int64(finished.duration * 1000)) }
     }
+    /// What is made of every recording, and the bucket's copy, follow.
+    func tell(_ finished: FinishedRecording) {
+        guard let record, let onReady = recorder.onReady else { return }
+        context.loop.spawn { await onReady(record, finished.revision) }
+    }
     private func finish(reason: String? = nil) async {
         await change(.processing, reason: reason)
         let result = await finalise()
@@ -113,7 +118,7 @@ extension Recording {
         case .success(let finished):
             adopt(finished)
             await change(.ready, reason: reason)
-            if let record, let onReady = recorder.onReady { context.loop.spawn { await onReady(record) } }
+            tell(finished)
         case .failure(let failure):
             await change(.failed, reason: failure.message)
         }

@@ -45,7 +45,7 @@ extension Recording {
                 adopt(finished)
                 // A failure's reason is none of what there is now.
                 await change(.ready, reason: record.status.state == .failed ? nil : record.status.reason)
-                if let record = self.record, let onReady = recorder.onReady { context.loop.spawn { await onReady(record) } }
+                tell(finished)
             case .failure(let failure):
                 context.log(.warning, "finish_again", ["recording": recordingID.rawValue, "error": failure.message])
             }

@@ -64,6 +64,8 @@ package protocol JobStore: Sendable {
     func release(_ id: JobID, epoch: Epoch) async throws -> JobEnding
     /// - Returns: the job as it is now: cancelled, or as it had ended before; nil for an unknown one.
     func cancelJob(_ id: JobID) async throws -> JobRecord?
+    /// Forgets a job, in whatever state: another one's result has taken the place of its own. Whoever is at it learns that it is gone.
+    func removeJob(_ id: JobID) async throws
     /// Takes jobs from owners whose life is over or who have been silent for long, and removes jobs that ended long ago. Any node may
     /// ask, every few seconds.
     /// - Returns: the jobs taken: waiting again, or failed.

@@ -14,7 +14,7 @@ package enum JobStanding: String, Codable, Sendable, Hashable {
     case cancelled
     /// It was taken away, given to someone else, or has ended: stop, and remove what the attempt wrote.
     case superseded
-    /// Its recording was deleted, and it with it: stop, and remove what the attempt wrote.
+    /// Its recording was deleted and it with it, or another job took its place: stop, and remove what the attempt wrote.
     case gone
 }
 

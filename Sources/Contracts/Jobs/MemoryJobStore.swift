@@ -60,6 +60,7 @@ package struct JobRows: Sendable {
         }
         return taken
     }
+    package mutating func remove(_ id: JobID) { jobs[id] = nil }
     /// With their recording.
     package mutating func deleteJobs(of recording: RecordingID) { jobs = jobs.filter { $0.value.recording != recording } }
 }
@@ -110,6 +111,7 @@ package final class MemoryJobStore: JobStore {
             return job
         }
     }
+    package func removeJob(_ id: JobID) async throws { rows.withLock { $0.remove(id) } }
     package func reclaimJobs() async throws -> [JobRecord] {
         let lives = try await lives()
         return rows.withLock { $0.reclaim(now: time.wall) { !lives.contains($0) } }

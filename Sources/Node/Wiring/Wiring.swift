@@ -70,8 +70,8 @@ package enum Wiring {
         let desk = CompositionDesk(
             context: context, jobs: environment.store, tokens: environment.store, compositions: environment.store, objects: environment.objects, disk: disk, nudge: { runner?.nudge() })
         let archive = environment.bucket.map { RecordingArchive(bucket: $0, folder: environment.objects, context: context) }
-        recorder?.onReady = { [weak recorder] record in
-            await desk.makeDefaults(of: record)
+        recorder?.onReady = { [weak recorder] record, revision in
+            await desk.makeDefaults(of: record, revision: revision)
             let layout = RecordingLayout(room: record.status.roomID, recording: record.status.recordingID)
             await archive?.keep(layout)
             await recorder?.bucketAnswers(layout)

@@ -19,6 +19,8 @@ package final class Finaliser {
         /// Of all the work, what reading the journals first is, and what browsers' uploads are where there are some.
         static let surveying = 0.2
         static let devices = 0.3
+        /// A manifest's revision grows no further.
+        static let revisions = 1 << 30
     }
     /// What the first pass keeps of a track.
     private struct Survey {
@@ -184,6 +186,7 @@ package final class Finaliser {
         let devices = (manifest.deviceTracks ?? []).compactMap(\.file)
         manifest.size += devices.reduce(0) { $0 + $1.size }
         timeline.duration = Int64(manifest.duration * 1000)
+        manifest.revision = revision(of: manifest)
         try sweep(keeping: Set(manifest.tracks.flatMap { $0.files.map(\.path) } + devices.map(\.path)))
         try folder.writeJSON(timeline, as: RecordingLayout.Names.timeline)
         try folder.writeJSON(manifest, as: RecordingLayout.Names.metadata)
@@ -196,6 +199,14 @@ package final class Finaliser {
         return WorkerVerdict(
             ok: true, code: "ready", duration: manifest.duration, size: manifest.size, tracks: written, complete: manifest.complete,
             outputPath: RecordingLayout(room: facts.room, recording: recording).metadata)
+    }
+    /// The next one, where there is anything new in it. A manifest that cannot be read, or is of a release that did not count, was the first.
+    private func revision(of manifest: Manifest) -> Int {
+        guard access("\(folder.path)/\(RecordingLayout.Names.metadata)", F_OK) == 0 else { return 1 }
+        var before = try? folder.manifest()
+        let revision = max(1, min(before?.revision ?? 1, Limits.revisions))
+        before?.revision = manifest.revision
+        return before == manifest ? revision : revision + 1
     }
     /// Removes files of earlier runs that this one did not write again.
     private func sweep(keeping kept: Set<String>) throws(WorkerError) {

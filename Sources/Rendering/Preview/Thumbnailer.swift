@@ -26,13 +26,17 @@ package final class Thumbnailer {
 
     private let folder: Folder
     private let size: VideoSize
+    private let output: String
     private let progress: Progress
     private var warnings: [String] = []
 
-    /// - Parameter height: lines; the picture is 16:9.
-    package init(path: String, height: Int = 360, progress: Progress = Progress { _ in }) {
+    /// - Parameters:
+    ///   - height: lines; the picture is 16:9.
+    ///   - output: below the recording's folder.
+    package init(path: String, height: Int = 360, output: String = RecordingLayout.Names.thumbnail, progress: Progress = Progress { _ in }) {
         folder = Folder(path)
         size = VideoSize(width: (height * 16 / 9 + 1) & ~1, height: height & ~1)
+        self.output = output
         self.progress = progress
     }
 
@@ -51,12 +55,14 @@ package final class Thumbnailer {
         }
         guard let best else { throw WorkerError(.nothingCaptured, "no track of \(manifest.recordingID) shows a picture that is not black") }
         let bytes = try encode(try compose(best.tiles))
-        try folder.write(bytes, as: RecordingLayout.Names.thumbnail)
+        let parent = output.split(separator: "/").dropLast().joined(separator: "/")
+        try folder.makeFolders(parent)
+        try Folder(parent.isEmpty ? folder.path : "\(folder.path)/\(parent)").write(bytes, as: String(output.split(separator: "/").last ?? ""))
         progress.report("look", 1)
         let layout = RecordingLayout(room: manifest.roomID, recording: manifest.recordingID)
         return WorkerVerdict(
             ok: true, code: "ready", duration: manifest.duration, size: Int64(bytes.count), tracks: best.tiles.count, complete: warnings.isEmpty,
-            outputPath: "\(layout.folder)/\(RecordingLayout.Names.thumbnail)")
+            outputPath: "\(layout.folder)/\(output)")
     }
 
     /// µs: evenly over the recording and not at its very ends, where people come and go.
