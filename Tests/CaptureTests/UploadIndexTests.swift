@@ -62,6 +62,16 @@ import Testing
         late.startedAt += 1
         #expect(try index.judge(Self.chunk(4), of: late) == .same)
     }
+    @Test func soManyUploadsAreOpenAtOnce() throws {
+        var index = UploadIndex()
+        for number in 0..<UploadIndex.Limits.open { index.add(Self.chunk(number * 10), of: Self.upload("u\(number)", first: number * 10)) }
+        #expect(throws: UploadRefusal.tooManyOpen) { try index.judge(Self.chunk(900), of: Self.upload("more", first: 900)) }
+        #expect(try index.judge(Self.chunk(31), of: Self.upload("u3", first: 30)) == .new, "those that are open go on")
+        #expect(try index.judge(Self.chunk(30), of: Self.upload("u3", first: 30)) == .same)
+        // A last word makes room, whether or not all of it is here.
+        _ = try index.end("u3", .camera, at: 35)
+        #expect(try index.judge(Self.chunk(900), of: Self.upload("more", first: 900)) == .new)
+    }
     @Test func aParticipantsPartIsBounded() throws {
         var index = UploadIndex()
         for number in 0..<UploadIndex.Limits.uploads { index.add(Self.chunk(number), of: Self.upload("u\(number)", first: number)) }

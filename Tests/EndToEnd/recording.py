@@ -154,6 +154,13 @@ def left_out(cluster, ada, ben, room):
     assert status == 200 and again["recording_id"] == started["recording_id"] and again["excluded"] == [ben_id], ("started twice: the running one", again)
     running_without_ben(ada)
     running_without_ben(ben)
+
+    def leave_to_upload(person):
+        own = credential(person)
+        return cluster["n2"].get(f"/api/recordings/upload-url?roomId={room}&participantId={own['participantId']}&kind=camera&sequence=0", token=own["token"])
+    status, answer = leave_to_upload(ben)
+    assert status == 403 and answer["error"]["code"] == "left_out", ("his own browser's recording is not taken either", answer)
+    assert leave_to_upload(ada)[0] == 200
     ben.say("not for the record")
     until("Ada hears it", lambda: ada.heard("not for the record"), 5)
     ada.page.wait_for_timeout(2500)

@@ -137,6 +137,33 @@ import Testing
             #expect(gateway.gateway.metricsForTests.contains("troupe_http_large_bodies_refused_total 1\n"))
         }
     }
+    /// A participant's turn begins with a chunk's head and ends however the chunk does.
+    @Test func soManyOfOneParticipantAreUnderWayAndNoMore() async throws {
+        try await TestGateway.run { gateway in
+            let url = try Self.url(gateway, try gateway.client()), size = 1 << 20
+            func underWay() -> Int { gateway.uploads.state.withLock { $0.underWay } }
+            let slow = try [gateway.client(), gateway.client()]
+            for client in slow {
+                try client.send(TestClient.head("PUT", url, headers: Self.webm, length: size))
+                try client.send([1, 2, 3])
+            }
+            let areBoth = await gateway.waits { underWay() == 2 }
+            #expect(areBoth)
+            let third = try gateway.client(), refused = try third.request("PUT", url, headers: Self.webm, body: "0123")
+            #expect(refused.status == 429 && refused.json["error"]?["code"] == "too_many_under_way" && refused.headers["retry-after"] == "1", "\(refused.text)")
+            slow[0].close()
+            let isOne = await gateway.waits { underWay() == 1 }
+            #expect(isOne, "one broke off")
+            #expect(try third.request("PUT", url, headers: Self.webm, body: "0123").status == 200, "on the connection of the refusal")
+            try slow[1].send([UInt8](repeating: 4, count: size - 3))
+            #expect(try slow[1].response().status == 200)
+            // Refused after their turn began: too long, not the type that was announced, cut off.
+            #expect(try third.request("PUT", try Self.url(gateway, third, "&bytes=4"), headers: Self.webm, body: "01234").status == 413)
+            #expect(try third.request("PUT", url, headers: ["Content-Type": "video/mp4"], body: "0123").status == 415)
+            #expect(try third.request("PUT", url, headers: Self.webm, body: "").status == 411)
+            #expect(underWay() == 0)
+        }
+    }
     @Test func theNodesClockIsTold() async throws {
         try await TestGateway.run { gateway in
             let before = gateway.loop.wall.microseconds, answer = try gateway.client().request("GET", "/api/v1/time"), after = gateway.loop.wall.microseconds

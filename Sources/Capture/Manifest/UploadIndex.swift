@@ -13,7 +13,7 @@ package enum UploadRefusal: Error, Equatable, Sendable {
     /// The upload began with another first sequence number or media type, or the number lies before its first or after its last.
     case differs
     case unknownUpload
-    case tooManyUploads, tooManyChunks, tooManyBytes
+    case tooManyUploads, tooManyOpen, tooManyChunks, tooManyBytes
 }
 
 /// All uploads of one participant in one recording. An upload is one run of a recorder: a reload begins another, which sends its own
@@ -22,6 +22,8 @@ package struct UploadIndex: Codable, Equatable, Sendable {
     package enum Limits {
         /// Of one participant in one recording.
         package static let uploads = 256
+        /// Those among them whose recorder has not said its last number. A page has three; one whose page died is ended by the next.
+        package static let open = 16
         package static let chunks = 50_000              // twelve hours of two kinds, cut every two seconds
         package static let bytes: Int64 = 64 << 30
         /// Bytes of one chunk: four seconds of 2.5 Mbit/s are 1.25 MB.
@@ -147,7 +149,7 @@ package struct UploadIndex: Codable, Equatable, Sendable {
         }
         if let known = self.upload(upload.upload, upload.kind) {
             guard known.firstSequence == upload.firstSequence, known.mediaType == upload.mediaType, chunk.sequence <= known.lastSequence ?? Limits.sequence else { throw .differs }
-        } else if uploads.count >= Limits.uploads { throw .tooManyUploads }
+        } else if uploads.count >= Limits.uploads { throw .tooManyUploads } else if uploads.count(where: { $0.lastSequence == nil }) >= Limits.open { throw .tooManyOpen }
         guard chunk.sequence >= upload.firstSequence else { throw .differs }
         guard chunkCount < Limits.chunks else { throw .tooManyChunks }
         guard byteCount + chunk.bytes <= Limits.bytes else { throw .tooManyBytes }

@@ -155,14 +155,20 @@ package distributed actor Recording {
         }
     }
 
-    /// The Room decides who is left out. Kept here and in the row too: a Room that comes back without memory learns it from there.
+    /// The Room decides who is left out. Kept here and in the row too: a Room that comes back without memory learns it from there, and no node
+    /// takes chunks from whoever it names. A store that is away is told again.
     private func consentChanged(_ status: RecordingStatus) {
         guard let mine = record?.status, status.recordingID == recordingID, status.excluded != mine.excluded || status.refused != mine.refused else { return }
         record?.status.excluded = status.excluded
         record?.status.refused = status.refused
         begin(on: context.loop) { recording in
-            guard let record = recording.record else { return }
-            try? await recording.context.recordings.update(record)
+            for _ in 0..<Limits.tellAttempts {
+                // A newer choice is told by its own.
+                guard let record = recording.record, record.status.excluded == status.excluded, record.status.refused == status.refused else { return }
+                do { return try await recording.context.recordings.update(record) } catch StoreError.conflict { return } catch {
+                    try? await recording.context.loop.sleep(for: Limits.retry)
+                }
+            }
         }
     }
 

@@ -6,6 +6,7 @@ import Contracts
 import EventLoop
 import ObjectStorage
 import Primitives
+import Synchronization
 
 /// Checks whose chunk it is and whether the recording takes it, has it written, and tells the Recording of uploads that are whole.
 package final class UploadDesk: UploadService {
@@ -21,9 +22,19 @@ package final class UploadDesk: UploadService {
         static let at: Int64 = 2 * 24 * 3600 * 1_000_000
         static let uncertainty: Int64 = 3600 * 1_000_000
     }
+    /// What was refused for being too much of one participant's.
+    package struct Counters: Sendable, Equatable {
+        /// Chunks, before their bytes came.
+        package var underWay: UInt64 = 0
+        /// First chunks of further uploads.
+        package var open: UInt64 = 0
+    }
     private let context: ConferenceContext
     private let shelf: UploadShelf
     private let disk = DiskThread(name: "uploads")
+    private let underWay = Mutex(ChunksUnderWay())
+    private let counted = Mutex(Counters())
+    package var counters: Counters { counted.withLock { $0 } }
 
     package init(context: ConferenceContext, objects: LocalFolder) {
         self.context = context
@@ -82,6 +93,14 @@ package final class UploadDesk: UploadService {
         return offer
     }
 
+    package func begin(_ offer: ChunkOffer) throws(ServiceError) {
+        guard underWay.withLock({ $0.begin(offer.participant, of: offer.room) }) else {
+            counted.withLock { $0.underWay += 1 }
+            throw ServiceError(.rateLimited, code: "too_many_under_way", message: "a participant sends \(ChunksUnderWay.Limits.chunks) chunks at a time; send this one again when one of them is answered")
+        }
+    }
+    package func end(_ offer: ChunkOffer) { underWay.withLock { $0.end(offer.participant, of: offer.room) } }
+
     package func store(_ bytes: [UInt8], sha256: String, of offer: ChunkOffer) async throws -> ChunkReceipt {
         let (upload, chunk) = try Self.checked(offer, bytes: Int64(bytes.count), sha256: sha256)
         guard chunk.bytes <= chunkBytes else { throw Self.tooLarge }
@@ -135,7 +154,10 @@ package final class UploadDesk: UploadService {
 
     /// Runs on the uploads' thread, and says in the service's words what went wrong there.
     private func shelved<Value: Sendable>(_ work: @escaping @Sendable (UploadShelf) throws -> Value) async throws -> Value {
-        do { return try await disk.run { [shelf] in try work(shelf) } } catch let refusal as UploadRefusal { throw ServiceError(refusal) } catch let error as ObjectStorageError {
+        do { return try await disk.run { [shelf] in try work(shelf) } } catch let refusal as UploadRefusal {
+            if refusal == .tooManyOpen { counted.withLock { $0.open += 1 } }
+            throw ServiceError(refusal)
+        } catch let error as ObjectStorageError {
             switch error {
             case .notFound: throw Self.unknownRecording
             case .away(let why), .refused(let why):
@@ -199,6 +221,7 @@ extension ServiceError {
         case .taken: ServiceError(.conflict, code: "sequence_taken", message: "another chunk has this sequence number; number on after the greatest that `GET …/uploads` names")
         case .differs: ServiceError(.conflict, code: "upload_differs", message: "the upload was begun, or ended, in another way; begin another upload")
         case .unknownUpload: ServiceError(.notFound, code: "unknown_upload", message: "no chunk of this upload is here; send its chunks first")
+        case .tooManyOpen: ServiceError(.rateLimited, code: "too_many_open_uploads", message: "a participant has at most \(UploadIndex.Limits.open) uploads in a recording without a last word; say `complete` of those that will not go on")
         case .tooManyUploads: ServiceError(.rateLimited, code: "too_many_uploads", message: "a participant has at most \(UploadIndex.Limits.uploads) uploads in a recording")
         case .tooManyChunks: ServiceError(.tooLarge, code: "too_many_chunks", message: "a participant has at most \(UploadIndex.Limits.chunks) chunks in a recording; cut them longer")
         case .tooManyBytes: ServiceError(.tooLarge, code: "too_many_bytes", message: "a participant's chunks have at most \(UploadIndex.Limits.bytes >> 30) GiB in a recording")

@@ -87,6 +87,10 @@ package protocol UploadService: Sendable {
     /// - Parameter offer: an empty `recording` stands for the room's newest.
     /// - Returns: the offer as it may be vouched for.
     func admit(_ offer: ChunkOffer, caller: Caller) async throws -> ChunkOffer
+    /// An admitted chunk's bytes are about to come. Refused where too many of its participant's are under way at this node.
+    func begin(_ offer: ChunkOffer) throws(ServiceError)
+    /// They were answered, or broke off: once for each `begin` that did not throw.
+    func end(_ offer: ChunkOffer)
     /// Keeps a chunk; durable when it returns. The same chunk again is answered alike.
     /// - Parameters:
     ///   - sha256: of `bytes`, 64 hexadecimal digits.

@@ -50,9 +50,10 @@ final class Dispatcher: @unchecked Sendable {
     /// What a request's body may be, by its head.
     func bodyLimit(of request: HTTPRequest) throws(Failure) -> BodyLimit {
         guard case .route(let route, _) = table.match(request.method, request.path), let intake = route.intake else {
-            return BodyLimit(bytes: Int64(configuration.limits.bodyBytes), time: configuration.limits.bodyTime, isLarge: false)
+            return BodyLimit(bytes: Int64(configuration.limits.bodyBytes), time: configuration.limits.bodyTime)
         }
-        return BodyLimit(bytes: try intake(request, loop.wall), time: configuration.limits.largeBodyTime, isLarge: true)
+        let large = try intake(request, loop.wall)
+        return BodyLimit(bytes: large.bytes, time: configuration.limits.largeBodyTime, ended: large.ended)
     }
     /// What counters and logs call a request: its template, never its path, which may hold ids and tokens.
     func routeName(_ request: HTTPRequest) -> String {

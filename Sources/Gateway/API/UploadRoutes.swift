@@ -85,13 +85,14 @@ struct UploadRoutes: Sendable {
 
     // MARK: The chunk
 
-    /// Looks at a PUT before its body is read. - Returns: bytes the body may have.
-    private func intake(_ request: HTTPRequest, _ now: WallTime) throws(Failure) -> Int64 {
+    /// Looks at a PUT before its body is read.
+    private func intake(_ request: HTTPRequest, _ now: WallTime) throws(Failure) -> Route.LargeBody {
         let offer = try offer(request, now)
         guard Self.essence(request.headers["content-type"]) == Self.essence(offer.mediaType) else {
             throw Failure(415, "wrong_media_type", "send the chunk with `Content-Type: \(offer.mediaType)`, as `upload-url` said")
         }
-        return min(service.chunkBytes, offer.bytes ?? service.chunkBytes)
+        do throws(ServiceError) { try service.begin(offer) } catch { throw Failure(error) }
+        return Route.LargeBody(bytes: min(service.chunkBytes, offer.bytes ?? service.chunkBytes)) { [service] in service.end(offer) }
     }
     private static func essence(_ type: String?) -> String { (type ?? "").lowercased().prefix { $0 != ";" }.filter { $0 != " " } }
     private func offer(_ request: HTTPRequest, _ now: WallTime) throws(Failure) -> ChunkOffer {

@@ -42,8 +42,15 @@ package struct Route: Sendable {
         package let isRequired: Bool
         package init(_ name: String, _ description: String, required: Bool = false) { self.name = name; self.description = description; isRequired = required }
     }
-    /// Judges the head of a request that may have a large body, before the body is read. - Returns: bytes it may have.
-    package typealias Intake = @Sendable (HTTPRequest, WallTime) throws(Failure) -> Int64
+    /// What a large body may be.
+    package struct LargeBody: Sendable {
+        package let bytes: Int64
+        /// Said once: it was answered, refused, or broke off.
+        package let ended: @Sendable () -> Void
+        package init(bytes: Int64, ended: @escaping @Sendable () -> Void) { self.bytes = bytes; self.ended = ended }
+    }
+    /// Judges the head of a request that may have a large body, before the body is read.
+    package typealias Intake = @Sendable (HTTPRequest, WallTime) throws(Failure) -> LargeBody
     package typealias Handler = @Sendable (RouteCall) async throws -> HTTPResponse
 
     package let method: HTTPMethod

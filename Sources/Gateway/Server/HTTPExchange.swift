@@ -25,6 +25,7 @@ final class HTTPExchange: @unchecked Sendable {
     private var bodyLimit: Int64 = 0
     /// Taken of the server's room for large bodies.
     private var largeBytes: Int64 = 0
+    private var largeEnded: (@Sendable () -> Void)?
     /// Set while a body is read only to be thrown away.
     private var refusal: Failure?
     private var mustClose = false
@@ -60,6 +61,7 @@ final class HTTPExchange: @unchecked Sendable {
             handle()
         case .announced(let count):
             do throws(Failure) { try expect(count) } catch {
+                forgetBody()
                 guard count <= Limits.discardBytes else { return refuse(error) }
                 refusal = error
                 arm(server.limits.bodyTime)
@@ -71,8 +73,9 @@ final class HTTPExchange: @unchecked Sendable {
     /// A body of `count` bytes begins.
     private func expect(_ count: Int64) throws(Failure) {
         let limit = try server.delegate.bodyLimit(of: request)
+        largeEnded = limit.ended
         guard count <= limit.bytes else { throw Self.tooLarge(limit.bytes) }
-        if limit.isLarge {
+        if limit.ended != nil {
             guard server.takeLarge(count) else { throw Failure(503, "uploads_busy", "too many chunks are under way at this node; send it again in a moment") }
             largeBytes = count
         }
@@ -128,6 +131,8 @@ final class HTTPExchange: @unchecked Sendable {
         request.body = []
         server.giveBackLarge(largeBytes)
         largeBytes = 0
+        largeEnded?()
+        largeEnded = nil
     }
     /// Answers without a handler; `closing` where the rest of the connection cannot be understood.
     private func refuse(_ failure: Failure, closing: Bool = true) {

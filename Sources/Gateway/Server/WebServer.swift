@@ -17,12 +17,12 @@ protocol WebServerDelegate: AnyObject, Sendable {
 }
 
 /// What a request's body may be.
-struct BodyLimit: Sendable, Equatable {
+struct BodyLimit: Sendable {
     var bytes: Int64
     /// To send it.
     var time: Duration
-    /// Counts against `GatewayLimits.largeBodies`: it stays in memory from its first byte to its answer.
-    var isLarge: Bool
+    /// Of a large one, which counts against `GatewayLimits.largeBodies`: it stays in memory from its first byte to its answer, and this is said then.
+    var ended: (@Sendable () -> Void)?
 }
 
 /// Confined to its loop. The library calls back with a connection handle (`wsi`); what we know of it stands in dictionaries

@@ -22,6 +22,7 @@ final class NodeMetrics: @unchecked Sendable {
     weak var runner: JobRunner?
     /// Where there is a bucket.
     weak var archive: RecordingArchive?
+    weak var uploads: UploadDesk?
 
     init(environment: NodeEnvironment, system: ClusterSystem, edge: Edge, media: [MediaLoop], planes: [MediaPlane], recorder: Recorder?) {
         self.environment = environment; self.system = system; self.edge = edge; self.media = media; self.planes = planes; self.recorder = recorder
@@ -62,6 +63,7 @@ final class NodeMetrics: @unchecked Sendable {
         text.add("troupe_rooms", .gauge, "Rooms with a Router on this node.", Double(edge.roomCount))
         text.add("troupe_members", .gauge, "Nodes this node sees up, itself among them.", Double(system.members().count))
         await addLinks(to: &text)
+        addUploads(to: &text)
         addBucket(to: &text)
         var counters: [(loop: String, TransportCounters)] = []
         for (index, loop) in media.enumerated() { counters.append((String(index), await loop.snapshot())) }
@@ -126,6 +128,12 @@ final class NodeMetrics: @unchecked Sendable {
         text.add("troupe_room_events_lost_entries_total", .counter, "events_lost entries for what earlier epochs or the store have lost.", Double(logs.losses))
         text.add("troupe_room_event_batches_total", .counter, "Batches of room events given to the store.", Double(logs.batches))
         text.add("troupe_room_event_batches_failed_total", .counter, "Those it did not take.", Double(logs.failures))
+    }
+    private func addUploads(to text: inout MetricsText) {
+        guard let counts = uploads?.counters else { return }
+        text.add("troupe_uploads_refused_total", .counter, "Chunks of browsers' own recordings refused as too much of one participant's.", [
+            .init(["why": "under_way"], Double(counts.underWay)), .init(["why": "open"], Double(counts.open)),
+        ])
     }
     private func addBucket(to text: inout MetricsText) {
         guard let counts = environment.bucket?.counts else { return }

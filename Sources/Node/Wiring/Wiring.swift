@@ -82,6 +82,7 @@ package enum Wiring {
         runner?.start()
         metrics.runner = runner
         let uploads = UploadDesk(context: context, objects: environment.objects)
+        metrics.uploads = uploads
         let gateway = try Gateway(
             configuration: try GatewayConfiguration(environment), loop: environment.control, service: LocalConference(context: context, tokens: environment.store),
             composition: desk, uploads: uploads, operations: operations,

@@ -8,6 +8,7 @@ final class TestUploads: UploadService {
     struct State {
         var stored: [Int: (offer: ChunkOffer, bytes: [UInt8], sha256: String)] = [:]
         var last: Int?
+        var underWay = 0
     }
     let state = Mutex(State())
     /// While set, `store` waits.
@@ -25,6 +26,16 @@ final class TestUploads: UploadService {
         guard offer.recording == "rec-1" else { throw ServiceError(.notFound, code: "unknown_recording", message: "none") }
         return offer
     }
+    /// One too many is the third.
+    func begin(_ offer: ChunkOffer) throws(ServiceError) {
+        let isTaken = state.withLock { state in
+            guard state.underWay < 2 else { return false }
+            state.underWay += 1
+            return true
+        }
+        guard isTaken else { throw ServiceError(.rateLimited, code: "too_many_under_way", message: "two at a time") }
+    }
+    func end(_ offer: ChunkOffer) { state.withLock { $0.underWay -= 1 } }
     func store(_ bytes: [UInt8], sha256: String, of offer: ChunkOffer) async throws -> ChunkReceipt {
         if waits.withLock({ $0 }) { await withCheckedContinuation { continuation in gate.withLock { $0 = continuation } } }
         state.withLock { $0.stored[offer.sequence] = (offer, bytes, sha256) }
