@@ -54,4 +54,27 @@ import Testing
         try put("tracks/p/t.webm", Array(large.dropLast()), in: bucket)
         #expect(try RecordingArchive.upload(layout, from: folder, to: bucket) == 2)
     }
+    /// A bucket that is away leaves a word of what is to be done; whoever looks later finds it, does it, and takes the word back.
+    @Test func whatNobodyBringsIsTakenUp() throws {
+        try put("metadata.json", [1], in: folder)
+        let now = WallTime(microseconds: Int64(time(nil)) * 1_000_000), past = WallTime(seconds: 1), future = WallTime(seconds: now.seconds + 3600)
+        try #require(rmdir(root + "/bucket") == 0)
+        #expect(throws: ObjectStorageError.self) { try RecordingArchive.bring(layout, from: folder, to: bucket, by: "n1", since: past) }
+        #expect(try RecordingArchive.abandoned(in: folder, since: past) == [], "its keeper was there a moment ago")
+        #expect(try RecordingArchive.abandoned(in: folder, since: future) == [layout])
+        try #require(mkdir(root + "/bucket", 0o700) == 0)
+        // While another node says that it is at it, its word stays.
+        try folder.put(ObjectKey("unarchived/RC_1/n2"), bytes: Array("R_1".utf8))
+        #expect(try RecordingArchive.bring(layout, from: folder, to: bucket, by: "n3", since: past) == 1)
+        #expect(try RecordingArchive.abandoned(in: folder, since: future) == [layout])
+        #expect(try RecordingArchive.bring(layout, from: folder, to: bucket, by: "n3", since: future) == 1, "a document goes again")
+        #expect(try RecordingArchive.abandoned(in: folder, since: future) == [])
+        #expect(try folder.list(under: ObjectKey("unarchived")) == [])
+    }
+    /// What was deleted meanwhile is not brought back, and nobody looks for it again.
+    @Test func whatIsGoneIsDone() throws {
+        try folder.put(ObjectKey("unarchived/RC_1/n1"), bytes: Array("R_1".utf8))
+        #expect(try RecordingArchive.bring(layout, from: folder, to: bucket, by: "n1", since: WallTime(seconds: 1)) == 0)
+        #expect(try folder.list(under: ObjectKey("unarchived")) == [] && bucket.list(under: ObjectKey("rooms")) == [])
+    }
 }

@@ -78,6 +78,7 @@ package enum Wiring {
         }
         if let archive { recorder?.onErase = { layout in await archive.erase(layout) } }
         runner?.onReady = { job in await archive?.keep(RecordingLayout(room: job.room, recording: job.recording)) }
+        archive?.start()
         metrics.archive = archive
         runner?.start()
         metrics.runner = runner
