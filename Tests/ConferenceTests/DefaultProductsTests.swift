@@ -40,6 +40,17 @@ import Testing
         for key in [nil, "360/4", "default-", "default-1", "default-x", "default--2", "defaults", "default-2 "] { #expect(DefaultProducts.revision(of: job(.export, key)) == nil, "\(key ?? "nil")") }
         #expect(DefaultProducts.revision(of: job(.preview, "default")) == nil)
     }
+    @Test func aPreviewIsOneJobForEachRevision() throws {
+        let order = PreviewOrder(height: 480, segmentSeconds: 2)
+        func asked(_ key: String?, id: JobID = "J_1") throws -> JobRecord {
+            JobRecord(NewJob(id: id, kind: .preview, recording: "RC_1", room: "R_1", dedupeKey: key, parameters: try JobWork.parameters(order)), now: WallTime(seconds: 1))
+        }
+        #expect(order.key(1) == "480/2" && order.key(3) == "480/2-3", "the first as releases without revisions wrote it")
+        for revision in [1, 2, 17] { #expect(try DefaultProducts.revision(of: asked(order.key(revision))) == revision) }
+        for key in [nil, "360/4", "480/20", "480/2-", "default"] { #expect(try DefaultProducts.revision(of: asked(key)) == nil, "\(key ?? "nil")") }
+        let all = [try asked("480/2", id: "a"), try asked("480/2-2", id: "b"), try asked("480/2-3", id: "c"), job(.export, "default", id: "d")]
+        #expect(DefaultProducts.earlier(than: 3, .preview, among: all).map(\.id) == ["a", "b"])
+    }
     @Test func earlierOnesOfTheSameKindGiveWay() {
         let all = [job(.export, "default", id: "a"), job(.export, "default-2", id: "b"), job(.export, "default-3", id: "c"), job(.thumbnail, "default", id: "d"), job(.export, nil, id: "e")]
         #expect(DefaultProducts.earlier(than: 3, .export, among: all).map(\.id) == ["a", "b"])

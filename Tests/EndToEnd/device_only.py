@@ -111,10 +111,16 @@ def turns_end(cluster, own, body, others):
 
 
 def made_again(cluster, room, recording, host, send_more):
-    """More of the browser's arrives: what every recording gets is made once of the next manifest, and the one before is served until then."""
+    """More of the browser's arrives: what every recording gets is made once of the next manifest, and the one before is served until then. The preview too."""
+    node = cluster["n1"]
+    status, asked = node.post(f"/recordings/{recording}/preview", {"segment_seconds": 2}, token=host["token"])
+    assert status in (200, 202), asked
+    until("the preview is made", lambda: node.get(f"/jobs/{asked['job_id']}", token=host["token"])[1]["state"] == "ready", 40)
     folder = cluster.storage / "rooms" / room / recording
     products = {name: (folder / name).stat() for name in ("processed/output.webm", "thumbnail.jpg")}
     before = json.loads((folder / "metadata.json").read_text())["revision"]
+    preview = folder / "preview/index.json"
+    assert not json.loads(preview.read_text())["screenshares"]
     send_more()
 
     def made():
@@ -124,12 +130,13 @@ def made_again(cluster, room, recording, host, send_more):
         with contextlib.closing(sqlite3.connect(cluster.folder / "troupe.db", timeout=10)) as rows:
             jobs = rows.execute("SELECT kind, dedupe_key, state FROM jobs WHERE recording_id = ?", (recording,)).fetchall()
         key = f"default-{before + 1}"
-        return sorted(jobs) == [("export", key, "ready"), ("thumbnail", key, "ready")]
+        return sorted(jobs) == [("export", key, "ready"), ("preview", f"360/2-{before + 1}", "ready"), ("thumbnail", key, "ready")]
     until("both are made of the next manifest, and nothing else is to be made", made, 90, pause=0.3)
     assert json.loads((folder / "metadata.json").read_text())["revision"] == before + 1
     assert json.loads((folder / "processed/revisions.json").read_text()) == {name: before + 1 for name in products}
     for name, old in products.items():
         assert (folder / name).stat().st_ino != old.st_ino, f"{name} was made anew"
+    assert [screen["peer_id"] for screen in json.loads(preview.read_text())["screenshares"]] == [host["participant_id"]], "the preview shows what came"
     assert not list((folder / "processed/exports").glob("*")), "no attempt's file is left"
     assert not _media.decode_errors(folder / "processed/output.webm")
 

@@ -116,7 +116,9 @@ package final class CompositionDesk: CompositionService {
         guard record.status.state != .starting else { throw ServiceError(.conflict, code: "not_started", message: "no packet has been captured yet; try again in a second") }
         try requireCompositor()
         try await permit(CompositionScope.preview, on: record, caller)
-        return try await insert(.preview, record, priority: Limits.previewPriority, key: order.key, JobWork.parameters(order))
+        // Before it is finished there is one preview, which follows it to its end.
+        let revision = record.status.state == .ready ? try await manifest(record).revision ?? 1 : 1
+        return try await insert(.preview, record, priority: Limits.previewPriority, key: order.key(revision), JobWork.parameters(order))
     }
     package func export(_ recording: RecordingID, _ composition: CompositionID?, _ format: ExportFormat, height: Int?, caller: Caller) async throws -> JobRecord {
         let record = try await record(recording)
@@ -193,7 +195,7 @@ package final class CompositionDesk: CompositionService {
             do {
                 try await makeDefault(.thumbnail, record, revision, priority: 0, "{}")
                 try await makeDefault(.export, record, revision, priority: Limits.defaultPriority, JobWork.parameters(ExportOrder(format: .webm, composition: nil, isDefault: true)))
-                return
+                return try await makePreviewAgain(record, revision)
             } catch StoreError.away { try? await context.loop.sleep(for: Limits.defaultPause) } catch {
                 return context.log(.warning, "default_jobs", ["recording": record.status.recordingID.rawValue, "error": "\(error)"])
             }
@@ -205,5 +207,13 @@ package final class CompositionDesk: CompositionService {
         guard !known.contains(where: { DefaultProducts.revision(of: $0).map { $0 > revision } ?? false }) else { return }
         _ = try await insert(kind, record, priority: priority, key: DefaultProducts.key(revision), parameters)
         for job in DefaultProducts.earlier(than: revision, kind, among: known) where !job.state.isEnded { try await jobs.removeJob(job.id) }
+    }
+    /// Where somebody asked for a preview of an earlier revision, it is made again, as it was asked for last.
+    private func makePreviewAgain(_ record: RecordingRecord, _ revision: Int) async throws {
+        let known = try await jobs.jobs(recording: record.status.recordingID), earlier = DefaultProducts.earlier(than: revision, .preview, among: known)
+        guard let last = earlier.filter({ $0.state != .cancelled }).max(by: { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }),
+              let order = try? JobWork.parameters(PreviewOrder.self, last) else { return }
+        _ = try await insert(.preview, record, priority: Limits.previewPriority, key: order.key(revision), last.parameters)
+        for job in earlier where !job.state.isEnded { try await jobs.removeJob(job.id) }
     }
 }

@@ -1,9 +1,20 @@
-// thumbnail.jpg and processed/output.webm: what every recording gets, made anew for each revision of its manifest.
+// What is made anew for each revision of a recording's manifest: thumbnail.jpg and processed/output.webm, which every recording gets, and previews.
 // Decision: docs/decisions/0035-job-runner.md
 import Capture
 import Contracts
 import ObjectStorage
 import Primitives
+
+/// A dedupe key that names a revision. The first one's is that of releases without revisions.
+enum RevisionKey {
+    static func text(_ name: String, _ revision: Int) -> String { revision <= 1 ? name : "\(name)-\(revision)" }
+    /// - Returns: nil where the key is none of this name.
+    static func revision(in key: String, _ name: String) -> Int? {
+        if key == name { return 1 }
+        guard key.hasPrefix("\(name)-"), let revision = Int(key.dropFirst(name.utf8.count + 1)), revision > 1 else { return nil }
+        return revision
+    }
+}
 
 /// A job makes one of them for one revision; its key says which. The file stands under its attempt's name until it is whole, and takes the
 /// product's place then, unless that of a later revision is there already.
@@ -17,16 +28,14 @@ enum DefaultProducts {
     static let kinds: [JobKind] = [.thumbnail, .export]
     private static let name = "default"
 
-    /// The dedupe key: a revision's products are made once. The first one's is that of releases without revisions.
-    static func key(_ revision: Int) -> String { revision <= 1 ? name : "\(name)-\(revision)" }
-    /// - Returns: nil for a job somebody asked for.
+    /// The dedupe key: a revision's products are made once.
+    static func key(_ revision: Int) -> String { RevisionKey.text(name, revision) }
+    /// - Returns: nil for an export that somebody asked for.
     static func revision(of job: JobRecord) -> Int? {
-        guard kinds.contains(job.kind), let key = job.dedupeKey else { return nil }
-        if key == name { return 1 }
-        guard key.hasPrefix("\(name)-"), let revision = Int(key.dropFirst(name.utf8.count + 1)), revision > 1 else { return nil }
-        return revision
+        guard kinds.contains(job.kind) else { return PreviewOrder.revision(of: job) }
+        return job.dedupeKey.flatMap { RevisionKey.revision(in: $0, name) }
     }
-    /// The jobs whose products those of `revision` take the place of.
+    /// The jobs whose products those of `revision` take the place of; all previews of a recording stand in one place.
     static func earlier(than revision: Int, _ kind: JobKind, among jobs: [JobRecord]) -> [JobRecord] {
         jobs.filter { $0.kind == kind && Self.revision(of: $0).map { $0 < revision } ?? false }
     }

@@ -180,7 +180,7 @@ package final class JobRunner: @unchecked Sendable {
         let ending = await told { [jobs] in try await jobs.finish(attempt.job.id, epoch: attempt.job.epoch, result: result) }
         guard case .stands(let job)? = ending, job.state == .ready else { return await abandon(attempt, work) }
         counters.ready += 1
-        if let revision = work.product?.revision { await forget(earlierThan: revision, job) }
+        if let revision = DefaultProducts.revision(of: job), revision > 1 { await forget(earlierThan: revision, job) }
         context.log(.info, "job_ready", ["job": job.id.rawValue, "kind": job.kind.rawValue])
         if let onReady { loop.spawn { await onReady(job) } }
     }

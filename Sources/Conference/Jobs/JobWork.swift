@@ -10,8 +10,14 @@ package struct PreviewOrder: Codable, Sendable, Hashable {
     /// 2 or 4.
     package var segmentSeconds: Int
     package init(height: Int = 360, segmentSeconds: Int = 4) { self.height = height; self.segmentSeconds = segmentSeconds }
-    /// The same preview asked for twice is one job.
-    var key: String { "\(height)/\(segmentSeconds)" }
+    /// The same preview of one revision of the manifest, asked for twice, is one job.
+    func key(_ revision: Int) -> String { RevisionKey.text(name, revision) }
+    fileprivate var name: String { "\(height)/\(segmentSeconds)" }
+    /// - Returns: nil for a job of another kind.
+    static func revision(of job: JobRecord) -> Int? {
+        guard job.kind == .preview, let key = job.dedupeKey, let order = try? JobWork.parameters(PreviewOrder.self, job) else { return nil }
+        return RevisionKey.revision(in: key, order.name)
+    }
 }
 
 package enum ExportFormat: String, Codable, Sendable, Hashable, CaseIterable { case mp4, webm, m4a }
@@ -76,7 +82,7 @@ struct JobWork: Sendable, Equatable {
         }
         self.arguments = arguments
     }
-    private static func parameters<Order: Decodable>(_: Order.Type, _ job: JobRecord) throws(JobFailure) -> Order {
+    static func parameters<Order: Decodable>(_: Order.Type, _ job: JobRecord) throws(JobFailure) -> Order {
         do {
             var text = job.parameters
             return try text.withUTF8 { try CaptureJSON.decode(Order.self, UnsafeRawBufferPointer($0)) }
