@@ -11,15 +11,22 @@ import Testing
     init() { quietLibav() }
     private static let speech = BrowserRecording.speech(seconds: 64)
 
+    /// What was sent and what was recorded, encoded once.
+    private static let material = { () -> (frames: [EncodedFrame], chunks: [[UInt8]]) in
+        let room = RecordedRoom()
+        return (
+            Synthesis.video(.vp8, seconds: 14, size: "160x120", picture: "color", into: room.storage.path).frames,
+            BrowserRecording.chunks(BrowserRecording.webm(start: 1.3, seconds: 12.4, speech: speech, into: room.storage.path)))
+    }()
+
     /// Fourteen seconds of ann; the server lost 5 s to 8 s of both. Her browser recorded from 1.3 s on, its clock 200 ms wrong.
     private func room() throws -> (RecordedRoom, [[UInt8]]) {
         let room = RecordedRoom()
-        let video = Synthesis.video(.vp8, seconds: 14, size: "160x120", picture: "color", into: room.storage.path)
         var camera = Packetiser(.vp8, ssrc: 1)
-        room.write(room.header("cam", "ann", .vp8), room.without([5...8], room.items(video.frames, &camera)))
+        room.write(room.header("cam", "ann", .vp8), room.without([5...8], room.items(Self.material.frames, &camera)))
         room.microphone(Self.speech, seconds: 14, lost: [5...8])
         try room.writeFacts(seconds: 14, participants: [.init(id: "ann", name: "Ann")])
-        return (room, BrowserRecording.chunks(BrowserRecording.webm(start: 1.3, seconds: 12.4, speech: Self.speech, into: room.storage.path)))
+        return (room, Self.material.chunks)
     }
     private func finalise(_ room: RecordedRoom, _ isolation: WorkerIsolation? = nil) throws -> Manifest {
         let verdict = try Finaliser(path: room.folder, recording: "rec", isolation: isolation).run()
