@@ -1,4 +1,5 @@
 # timeout: 180
+# beside: others
 """troupe-load against three nodes: one publisher's packets reach four subscribers on two other nodes without loss; beep and flash stay together in a recording; and what a lossy way to the edge cost is told."""
 import json
 import subprocess
