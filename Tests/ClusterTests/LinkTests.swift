@@ -76,18 +76,19 @@ import Testing
             try await c.system.onLoop { c.system.provide(c.system.withShard(0) { NodeAgent(c.system) }, as: NodeAgent.service) }
             let there = c.system.withShard(0) { Echo(c.system, on: c.shard) }
             let echo = try Echo.resolve(id: there.id, using: a.system)
-            #expect(try await echo.add(1, 1) == 2)
+            try await echo.note(1)
             let isOver = Gate()
             defer { isOver.open() }
             c.shard.post { while !isOver.isOpen { usleep(1000) } }
-            let waiting = Task { try await echo.add(2, 2) }
+            // What touches no state of its actor is answered by an optimised build without the actor's executor.
+            let waiting = Task { try await echo.note(2) }
             try await until("a and b gave c up") { a.downs == [former] && b.downs == [former] }
             #expect(a.system.counters().complaints > 0 && b.system.counters().complaints > 0)
             #expect(a.notices.all.contains { $0.contains("c answers pings and no calls") })
             await #expect(throws: ClusterError.self) { try await waiting.value }
             isOver.open()
             try await until("c is back, in a new life") { a.seesUp(["a", "b", "c"]) && c.system.incarnation > former.incarnation }
-            try await until("its actor answers") { (try? await echo.add(2, 2)) == 4 }
+            try await until("its actor answers") { (try? await echo.noted()).map { $0.contains(1) } ?? false }
             #expect(a.downs == [former])
             // The registry holds it weakly, and one that is gone is an answer.
             withExtendedLifetime(there) {}
