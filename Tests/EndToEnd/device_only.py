@@ -115,7 +115,7 @@ def made_again(cluster, room, recording, host, send_more):
     node = cluster["n1"]
     status, asked = node.post(f"/recordings/{recording}/preview", {"segment_seconds": 2}, token=host["token"])
     assert status in (200, 202), asked
-    until("the preview is made", lambda: node.get(f"/jobs/{asked['job_id']}", token=host["token"])[1]["state"] == "ready", 40)
+    until("the preview is made", lambda: node.get(f"/jobs/{asked['job_id']}", token=host["token"])[1]["status"] == "ready", 40)
     folder = cluster.storage / "rooms" / room / recording
     products = {name: (folder / name).stat() for name in ("processed/output.webm", "thumbnail.jpg")}
     before = json.loads((folder / "metadata.json").read_text())["revision"]

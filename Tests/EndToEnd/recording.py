@@ -63,8 +63,10 @@ def record_twenty_seconds(cluster, ada, ben, room):
     token = credential(ada)["token"]
     [recording] = recordings_of(cluster["n2"], room, token)
     assert recording["state"] == "ready" and recording["size"] > 0, recording
-    assert abs(recording["duration"] - seconds) <= 0.5, (recording["duration"], seconds)
-    check_files(cluster, room, recording, recording["duration"], 2, late=seconds - 20)
+    # How late the machine was with its own twenty seconds; the same may be missing at their other end.
+    late = seconds - 20
+    assert abs(recording["duration"] - seconds) <= 0.5 + late, (recording["duration"], seconds)
+    check_files(cluster, room, recording, recording["duration"], 2, late=late)
     url = recording["tracks"][0]["url"]
     path = url if url.startswith("/") else "/" + url.split("/", 3)[3]
     status, content = node.get(path, raw=True, headers={"Range": "bytes=0-99"})
