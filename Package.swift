@@ -13,8 +13,8 @@ func executable(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .executableTarget(name: name, dependencies: dependencies, swiftSettings: swift)
 }
 func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
-    // Optimising a test costs more than the test.
-    .testTarget(name: name + "Tests", dependencies: dependencies, exclude: exclude, swiftSettings: swift + [.unsafeFlags(["-Onone"])])
+    // Optimising a test costs more than the test, and nobody imports its module: no second pass that only writes one.
+    .testTarget(name: name + "Tests", dependencies: dependencies, exclude: exclude, swiftSettings: swift + [.unsafeFlags(["-Onone", "-no-emit-module-separately-wmo"])])
 }
 
 let fuzzDriver: [Target] = Context.environment["TROUPE_FUZZ"] == nil ? [] : [

@@ -11,6 +11,7 @@ extension Attachment: PacketSink {
     }
 
     func receive(_ packet: UnsafeRawBufferPointer, isRTCP: Bool, from: TransportIndex, receivedAt: Int64, now: Instant) {
+        arrivedAt = now
         if isRTCP { return receiveControl(packet, now: now) }
         guard let header = try? RTPHeader.parse(packet) else { return }
         let isRepair = receives[header.ssrc] == nil

@@ -27,6 +27,8 @@ final class Attachment: @unchecked Sendable {
     private var nextID: Int64 = 1
     private var heartbeat: RepeatingTimer?
     private var heardAt: Instant
+    /// When the node's last packet came, of media or a report.
+    var arrivedAt: Instant
 
     var receives: [UInt32: ReceiveStream] = [:]
     var repairs: [UInt32: UInt32] = [:]            // RTX SSRC → SSRC
@@ -35,7 +37,9 @@ final class Attachment: @unchecked Sendable {
 
     enum Limits {
         static let heartbeat = 10.0                             // seconds, where the node says nothing
-        static let patience = Duration.milliseconds(700)        // after a heartbeat: silence that long, and the node counts as gone
+        static let patience = Duration.milliseconds(700)        // after a heartbeat: silence that long, and the node counts as gone;
+        static let late = Duration.seconds(5)                   // but with packets still coming, when nothing was heard for that long
+        static let flow = Duration.milliseconds(200)            // since the last packet: they still come
         static let lastWord = Duration.milliseconds(200)        // for the node's goodbye, after its media session ended
     }
 
@@ -45,6 +49,7 @@ final class Attachment: @unchecked Sendable {
         self.owner = owner
         media = owner.media
         heardAt = media.loop.now
+        arrivedAt = heardAt
         let secret = ICECredentials.random(owner.random)
         local = LocalTransport(iceUfrag: secret.fragment, icePassword: secret.password, fingerprint: media.certificate.fingerprint, candidates: [])
         negotiation = ClientNegotiation(local: local, sessionID: owner.random.next() >> 2)
@@ -141,6 +146,8 @@ final class Attachment: @unchecked Sendable {
         say(ClientSignal("heartbeat"))
         media.loop.schedule(after: Limits.patience) { [weak self] in
             guard let self, !self.isOver, self.heardAt < sent else { return }
+            let now = self.media.loop.now
+            if now - self.arrivedAt < Limits.flow, now - self.heardAt < Limits.late { return }
             self.owner.lost(self, "no answer to a heartbeat", isSilent: true)
         }
     }

@@ -157,8 +157,13 @@ package struct LocalFolder: ObjectStore {
         if unlinkat(folder.number, name, 0) == 0 || errno == ENOENT { return }
         guard errno == EISDIR, depth < Limits.depth else { throw Descriptor.failure("delete \(name)") }
         let inner = try Descriptor(name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, at: folder.number)
-        for child in inner.names() where child != "." && child != ".." { try removeTree(child, in: inner, depth: depth + 1) }
-        guard unlinkat(folder.number, name, AT_REMOVEDIR) == 0 || errno == ENOENT else { throw Descriptor.failure("delete the folder \(name)") }
+        // Another thread or process may write there until it hears that it is gone.
+        for _ in 0..<Limits.folderTries {
+            for child in inner.names() where child != "." && child != ".." { try removeTree(child, in: inner, depth: depth + 1) }
+            if unlinkat(folder.number, name, AT_REMOVEDIR) == 0 || errno == ENOENT { return }
+            guard errno == ENOTEMPTY else { break }
+        }
+        throw Descriptor.failure("delete the folder \(name)")
     }
 
     // MARK: Folders

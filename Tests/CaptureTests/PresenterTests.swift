@@ -82,7 +82,8 @@ private func video(_ count: Int, ssrc: UInt32 = 1, from: Int64 = 0, sequence: UI
         let pinned = Pinned()
         let (frames, summary) = present(evidence(pinned, codec: .opus, audio(Array(0..<10) + Array(20..<30))))
         #expect(frames.count == 30 && summary.fillers == 10 && summary.frames == 20)
-        #expect(frames.map(\.time) == (0..<30).map { Int64($0) * 20_000 })
+        let grid: [Int64] = (0..<30).map { $0 * 20_000 }
+        #expect(frames.map(\.time) == grid)
         #expect(frames[10..<20].allSatisfy { $0.isFiller && $0.data == [0xF8, 0xFF, 0xFE] })
         #expect(summary.end == 600_000)
     }

@@ -13,8 +13,7 @@ import Testing
     private let layout = RecordingLayout(room: "R_1", recording: "RC_1")
 
     init() throws {
-        var template = Array("/tmp/troupe-products-XXXXXX".utf8CString)
-        root = try template.withUnsafeMutableBufferPointer { buffer in String(cString: try #require(mkdtemp(buffer.baseAddress!))) }
+        root = try temporaryFolder("troupe-products")
         folder = try LocalFolder(path: root)
         try folder.put(ObjectKey(layout.metadata), bytes: [1])
     }

@@ -224,7 +224,7 @@ private extension EventLog {
             #expect(third.sequence == (isLate ? 10 : 9))
             #expect(third.counters.recovered == 2)
             #expect(third.counters.losses == 0)
-            #expect(third.unwritten.map(\.payload).filter { $0 == "{}" }.count == 2)
+            #expect(third.unwritten.count { $0.payload == "{}" } == 2)
             var fourth = EventLog(room: "room-a", epoch: Epoch(4), stored: third.sequence, lineage: third.lineage)
             fourth.recover(epoch: Epoch(1), highest: 7, copies: old(6...7), at: wall)
             fourth.say()

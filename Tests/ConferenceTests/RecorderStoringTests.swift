@@ -19,8 +19,7 @@ import Testing
     private let layout = RecordingLayout(room: "R_1", recording: "RC_1")
 
     init() throws {
-        var template = Array("/tmp/troupe-storing-XXXXXX".utf8CString)
-        root = try template.withUnsafeMutableBufferPointer { buffer in String(cString: try #require(mkdtemp(buffer.baseAddress!))) }
+        root = try temporaryFolder("troupe-storing")
         folder = try LocalFolder(path: root + "/folder")
         bucket = try LocalFolder(path: root + "/bucket")
         loop = try UVLoop(name: "storing")

@@ -16,8 +16,7 @@ import Testing
     }
 
     @Test func whatTheBucketKeepsIsPendingUntilItAnswers() async throws {
-        var template = Array("/tmp/troupe-removal-XXXXXX".utf8CString)
-        let root = try template.withUnsafeMutableBufferPointer { buffer in String(cString: try #require(mkdtemp(buffer.baseAddress!))) }
+        let root = try temporaryFolder("troupe-removal")
         let folder = try LocalFolder(path: root + "/folder"), bucket = try LocalFolder(path: root + "/bucket")
         let layout = RecordingLayout(room: "R_1", recording: "RC_1"), neighbour = try ObjectKey("rooms/R_1/RC_10/metadata.json")
         for name in ["metadata.json", "policy.json", "journal/t/a-1-0.trj", "tracks/p/t.part1.webm", "tracks/p/t.part2.webm"] {

@@ -13,8 +13,7 @@ import Testing
     private let layout = RecordingLayout(room: "R_1", recording: "RC_1")
 
     init() throws {
-        var template = Array("/tmp/troupe-shelf-XXXXXX".utf8CString)
-        root = try template.withUnsafeMutableBufferPointer { buffer in String(cString: try #require(mkdtemp(buffer.baseAddress!))) }
+        root = try temporaryFolder("troupe-shelf")
         folder = try LocalFolder(path: root)
         try folder.put(ObjectKey(layout.facts(Epoch(1))), bytes: [1])
     }

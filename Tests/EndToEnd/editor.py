@@ -67,9 +67,21 @@ def record(cluster, ada, ben):
     return token
 
 
+def without_its_first_job(page):
+    """The first answer about a job is that there is none, as where the recording was finished again meanwhile."""
+    asked = []
+
+    def answer(route):
+        asked.append(route.request.url)
+        route.fulfill(status=404, json={"error": {"code": "unknown_job", "message": "no job has this id"}})
+    page.route("**/jobs/*", answer, times=1)
+    return asked
+
+
 def open_editor(ada, node):
     """From the list of recordings, where every person's files are said to be whole."""
     page = ada.page
+    lost = without_its_first_job(page)
     page.goto(f"{node.url}/recordings")
     until("integrity is told", lambda: page.locator(".integrity", has_text="omplete").count() == 2)
     page.click("a.edit")
@@ -77,6 +89,7 @@ def open_editor(ada, node):
         until("the preview can be edited", lambda: page.evaluate("document.body.dataset.state") == "ready", 40)
     except AssertionError as error:
         raise AssertionError(f"{error}: {page.evaluate(STATE)}; console: {ada.console[-10:]}")
+    assert len(lost) == 1, ("it asked for the next one", lost)
     assert page.locator("#stage video").count() == 3, "two people and a screen"
     return page
 

@@ -85,6 +85,14 @@ def whole(track):
     assert not between, track["holes"]
 
 
+def ready(same):
+    """same: asks for the recording."""
+    try:
+        return until("it becomes ready", lambda: next((one for one in [same()] if one["state"] == "ready"), None), 40)
+    except AssertionError as error:
+        raise AssertionError(f"{error}: {same()}")
+
+
 def recorder_drained(cluster, ada, room):
     """The recording moves to the other recorder: the same id, two writers, nothing missing between them."""
     token = credential(ada)["token"]
@@ -101,7 +109,7 @@ def recorder_drained(cluster, ada, room):
     troupectl(cluster, "undrain", running["recorder"])
     ada.page.wait_for_timeout(7000)
     ada.page.click("#record")
-    recording = until("it becomes ready", lambda: same() if same()["state"] == "ready" else None, 40)
+    recording = ready(same)
     metadata = check_files(cluster, room, recording, recording["duration"], 2)
     for track in metadata["tracks"]:
         whole(track)
@@ -124,7 +132,7 @@ def recorder_killed(cluster, ada, room):
     assert ada.receiving(), "the room goes on"
     ada.page.wait_for_timeout(6000)
     ada.page.click("#record")
-    recording = until("the same recording becomes ready", lambda: same() if same()["state"] == "ready" else None, 40)
+    recording = ready(same)
     assert recording["duration"] >= 12, recording["duration"]
     metadata = check_files(cluster, room, recording, recording["duration"], 2)
     for track in metadata["tracks"]:
@@ -208,24 +216,42 @@ def finish(cluster, ada, room, token, recording):
     return until("the recording is ready", ended, 40)
 
 
-def removed(cluster, room, token, asked, overdue):
-    """One is deleted on request, one because its time is over: no file and no row of either is left."""
+TABLES = {"recordings": "id", "recorded_tracks": "recording_id", "jobs": "recording_id", "tokens": "recording_id", "compositions": "recording_id"}
+
+
+@contextlib.contextmanager
+def rows_of(cluster):
+    with contextlib.closing(sqlite3.connect(cluster.folder / "troupe.db", timeout=10)) as rows:
+        yield rows
+
+
+def left_of(rows, recording):
+    return [table for table, column in TABLES.items() if rows.execute(f"SELECT 1 FROM {table} WHERE {column} = ?", (recording,)).fetchone()]
+
+
+def deleted(cluster, room, token, asked, overdue):
+    """One is deleted on request, and nothing of it is left; the other one's time is over from now on."""
     status, answer = cluster["n2"].post("/recording/stop", {"room_id": room}, token=token)
     assert status == 409 and answer["error"]["code"] == "not_recording", answer
     folder = cluster.storage / "rooms" / room
     files = [path for path in (folder / asked).rglob("*") if path.is_file() and not path.name.startswith(".")]
     status, answer = cluster["n1"].request("DELETE", f"/recording/{asked}", token=token)
     assert status == 200 and answer["removed"]["objects"] == len(files) and answer["removed"]["rows"] >= 2, (answer, len(files))
-    with contextlib.closing(sqlite3.connect(cluster.folder / "troupe.db", timeout=10)) as rows:
+    with rows_of(cluster) as rows:
+        assert not (folder / asked).exists() and not left_of(rows, asked), left_of(rows, asked)
         rows.execute("UPDATE recordings SET delete_after = 1 WHERE id = ?", (overdue,))
         rows.commit()
 
-        def left(recording):
-            tables = {"recordings": "id", "recorded_tracks": "recording_id", "jobs": "recording_id", "tokens": "recording_id", "compositions": "recording_id"}
-            return [table for table, column in tables.items() if rows.execute(f"SELECT 1 FROM {table} WHERE {column} = ?", (recording,)).fetchone()]
-        until("the one whose time is over goes", lambda: not (folder / overdue).exists() and not left(overdue), 45)
-        assert not (folder / asked).exists() and not left(asked), left(asked)
+
+def expired(cluster, room, token, overdue):
+    """Its time was over: no file and no row of it is left."""
+    folder = cluster.storage / "rooms" / room
+    with rows_of(cluster) as rows:
+        until("the one whose time is over goes", lambda: not (folder / overdue).exists() and not left_of(rows, overdue), 45)
     assert cluster["n2"].get(f"/recording/{overdue}", token=token)[0] == 404
+
+
+def each_deletion_is_counted(cluster):
     counted = [cluster[name].metrics() for name in ("n3", "n4")]
     for cause in ("asked", "retention"):
         assert sum(one.get('troupe_recordings_deleted_total{cause="%s"}' % cause, 0) for one in counted) == 1, (cause, counted)
@@ -241,8 +267,11 @@ def main():
         ben.wait_receiving()
         record_twenty_seconds(cluster, ada, ben, room)
         unseen = left_out(cluster, ada, ben, room)
-        removed(cluster, room, credential(ada)["token"], *(recording["recording_id"] for recording in unseen))
+        token, (asked, overdue) = credential(ada)["token"], (recording["recording_id"] for recording in unseen)
+        deleted(cluster, room, token, asked, overdue)
         recorder_drained(cluster, ada, room)
+        expired(cluster, room, token, overdue)
+        each_deletion_is_counted(cluster)
         recorder_killed(cluster, ada, room)
         page = ada.context.new_page()
         page.goto(f"{cluster['n2'].url}/recordings")

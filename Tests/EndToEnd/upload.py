@@ -17,6 +17,8 @@ import urllib.parse
 from _chromium import ARGUMENTS, OWN_RECORDING, Person, chromium, credential, wait_state
 from _cluster import Cluster, free_port, until
 
+# How long a recording waits for more, once an upload is whole (`Recording.Limits.uploadsSettle`).
+SETTLE_S = 3
 # What the worker says it has written, told on the console, which outlives the browser.
 WATCH = """
 window.Worker = class extends Worker { constructor(...a) { super(...a); this.addEventListener("message", ({ data }) => {
@@ -242,11 +244,22 @@ def killed_in_the_middle(cluster, forwarder, profile, public, ada, room):
 
 
 def deleted_stays_deleted(cluster, room, recording, host):
+    """Also where two uploads have just become whole, with which it was to be finished again."""
+    node, me = cluster["n1"], host["participantId"]
+    for number, name in ((900_020, "late-a"), (900_030, "late-b")):
+        leave = url_for(node, host["token"], room, recording, me, sequence=number, upload=name, firstSequence=number)[1]
+        assert node.request("PUT", "/" + leave["url"].split("/", 3)[3], b"\x1a\x45\xdf\xa3" + os.urandom(500), headers={"Content-Type": "video/webm"})[0] == 200
+        status, ended = node.post(f"/api/recordings/{recording}/uploads/{name}/complete", {"kind": "screen", "last_sequence": number}, token=host["token"])
+        assert status == 200 and ended["complete"], ended
+    finished = cluster["n3"].log.read_text().count("finish_again")
     late = url_for(cluster["n1"], host["token"], room, recording, host["participantId"], sequence=900_010, upload="late", firstSequence=900_010)[1]
     folder = cluster.storage / "rooms" / room / recording
-    assert cluster["n1"].request("DELETE", f"/recording/{recording}", token=host["token"])[0] == 200
+    status, answer = until("it is not being written to", lambda: (lambda told: told if told[0] != 409 else None)(node.request("DELETE", f"/recording/{recording}", token=host["token"])), 20)
+    assert status == 200, answer
     status, answer = cluster["n2"].request("PUT", "/" + late["url"].split("/", 3)[3], b"\x1a\x45\xdf\xa3late", headers={"Content-Type": "video/webm"})
     assert status == 404 and answer["error"]["code"] == "unknown_recording", answer
+    time.sleep(SETTLE_S + 1)
+    assert cluster["n3"].log.read_text().count("finish_again") == finished, "what is deleted is not finished again"
     assert not folder.exists(), "nothing of a deleted recording comes back"
 
 

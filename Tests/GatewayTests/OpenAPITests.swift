@@ -41,7 +41,8 @@ import Testing
                 #expect(operationIDs.insert(try #require(value["operationId"]?.string)).inserted)
                 #expect(value["summary"]?.string?.isEmpty == false)
                 let declared = value["parameters"]?.array?.filter { $0["in"] == "path" }.compactMap { $0["name"]?.string } ?? []
-                #expect(declared == path.name.split(separator: "/").filter { $0.first == "{" }.map { String($0.dropFirst().dropLast()) })
+                let inPath: [String] = path.name.split(separator: "/").filter { $0.first == "{" }.map { String($0.dropFirst().dropLast()) }
+                #expect(declared == inPath)
                 let responses = try #require(value["responses"]?.object)
                 #expect(responses.members.contains { $0.name.hasPrefix("2") } && responses["500"] != nil)
                 for response in responses.members { #expect(response.value["description"]?.string != nil) }

@@ -48,6 +48,19 @@ import Testing
         }
         #expect(try store.list(under: ObjectKey("rooms")).isEmpty)
     }
+    /// A program that has not yet heard of it writes where everything is being deleted: that is deleted as well.
+    @Test(.timeLimit(.minutes(1))) func deletingIsNotHeldUpByWhoStillWrites() async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { [store] in
+                let key = try ObjectKey("rooms/a/r/processed/n.webm")
+                // It may learn in the middle of it that its folder is gone.
+                while !Task.isCancelled { try? store.put(key, bytes: [1]) }
+            }
+            for _ in 0..<300 { try store.deleteAll(under: ObjectKey("rooms/a/r")) }
+            group.cancelAll()
+            try await group.waitForAll()
+        }
+    }
     deinit {
         if let root = try? ObjectKey("rooms") { try? store.deleteAll(under: root) }
         for name in ["objects/here/secret", "objects/here/rooms", "objects/here", "objects", "outside/file", "outside"] { if rmdir("\(path)/\(name)") != 0 { unlink("\(path)/\(name)") } }

@@ -12,6 +12,7 @@ extension Recording {
         guard record != nil else { return }
         record!.status.state = state
         record!.status.reason = reason
+        context.log(.info, "recording_state", ["recording": recordingID.rawValue, "room": layout.room.rawValue, "state": state.rawValue, "reason": reason ?? ""])
         do { try await context.recordings.update(record!) } catch StoreError.conflict {
             context.log(.warning, "recording_superseded", ["recording": recordingID.rawValue])
         } catch { context.log(.warning, "recording_row", ["recording": recordingID.rawValue, "error": "\(error)"]) }
@@ -112,6 +113,7 @@ extension Recording {
         await change(.processing, reason: reason)
         let result = await finalise()
         guard record != nil else { return }
+        isFinishingAgain = true
         record!.deleteAfter = record!.policy?.deleteAfter(record!.stoppedAt ?? context.loop.wall)
         writePolicy()
         switch result {
@@ -122,9 +124,8 @@ extension Recording {
         case .failure(let failure):
             await change(.failed, reason: failure.message)
         }
-        await finishAgain()
-        // The row says all there is to say; a later order (delete, an upload) activates it again.
-        await actorSystem.deactivate(kind: Recording.kind, key: recordingID.rawValue)
+        // The row says all there is to say then; a later order (delete, an upload) activates it again.
+        await finishAgainAndLeave()
     }
 }
 

@@ -41,7 +41,9 @@ extension Recording {
         }
         guard !isErasing else { throw ServiceError(.conflict, code: "being_deleted", message: "it is being deleted at this moment") }
         isErasing = true
-        defer { isErasing = false }
+        var isErased = false
+        // Whatever else runs in this activation learns that there is nothing left to work on.
+        defer { if !isErased { isErasing = false } }
         if record!.deleteAfter.map({ $0 > context.loop.wall }) ?? true {
             record!.deleteAfter = context.loop.wall
             try await context.recordings.update(record!)
@@ -59,6 +61,7 @@ extension Recording {
             removal.rows = try await context.recordings.deleteRecording(recordingID)
             record = nil
         }
+        isErased = true
         recorder.count(removal, cause)
         context.log(.info, "recording_deleted", [
             "recording": recordingID.rawValue, "room": status.roomID.rawValue, "cause": cause.rawValue, "objects": "\(removal.objects)", "bytes": "\(removal.bytes)",

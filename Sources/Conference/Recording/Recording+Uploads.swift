@@ -17,18 +17,25 @@ extension Recording {
         case .processing: newUploads = context.loop.now
         case .ready, .failed:
             newUploads = context.loop.now
-            begin(on: context.loop) { recording in
-                await recording.finishAgain()
-                await recording.actorSystem.deactivate(kind: Recording.kind, key: recording.recordingID.rawValue)
-            }
+            guard !isFinishingAgain else { return }
+            isFinishingAgain = true
+            begin(on: context.loop) { await $0.finishAgainAndLeave() }
         }
     }
 
+    /// One at a time: a later activation would delete, or finish with, what this one is still writing. Whoever calls it has set `isFinishingAgain`.
+    func finishAgainAndLeave() async {
+        await finishAgain()
+        // Who deleted it has this activation leave; a later one is not ours to end.
+        guard record != nil, !isErasing else { return }
+        await actorSystem.deactivate(kind: Recording.kind, key: recordingID.rawValue)
+        isFinishingAgain = false
+        // Told of while it left: the next activation's.
+        if newUploads != nil, record != nil { try? await context.recording(recordingID).uploadsChanged() }
+    }
+
     /// Until nothing new has come for `Limits.uploadsSettle`: those who were in a room end their uploads within seconds of each other.
-    func finishAgain() async {
-        guard !isFinishingAgain else { return }
-        isFinishingAgain = true
-        defer { isFinishingAgain = false }
+    private func finishAgain() async {
         while newUploads != nil {
             let begun = context.loop.now
             while let last = newUploads, context.loop.now - last < Limits.uploadsSettle, context.loop.now - begun < Limits.uploadsWait {

@@ -19,6 +19,8 @@ package final class RecordingArchive: Sendable {
         static let look = Duration.seconds(300)
         /// µs since its keeper last tried: it died, or gave up.
         static let abandoned: Int64 = 900_000_000
+        /// Bytes of a room's id in what says so.
+        static let word: Int64 = 256
         /// Recordings taken up at one look.
         static let atOnce = 64
         /// Bytes. Documents are written anew under one name: up to this size a file is sent again whatever stands there.
@@ -113,9 +115,10 @@ package final class RecordingArchive: Sendable {
     static func abandoned(in folder: LocalFolder, since oldest: WallTime) throws -> [RecordingLayout] {
         let words = Dictionary(grouping: try folder.list(under: ObjectKey("unarchived")), by: { $0.key.rawValue.split(separator: "/").dropFirst().first.map(String.init) ?? "" })
         let left = words.compactMap { recording, words in words.map(\.modifiedAt).max().map { (recording: recording, at: $0, word: words[0]) } }.filter { $0.at < oldest }
-        return try left.sorted { ($0.at, $0.recording) < ($1.at, $1.recording) }.prefix(Limits.atOnce).compactMap { one in
-            let room = String(decoding: try folder.read(one.word.key, range: 0..<one.word.size), as: UTF8.self)
-            return RecordingLayout(room: RoomID(room), recording: RecordingID(one.recording))
+        return left.sorted { ($0.at, $0.recording) < ($1.at, $1.recording) }.prefix(Limits.atOnce).compactMap { one in
+            // Taken back a moment ago, or nothing that a node wrote: the others are not held up by it.
+            guard let room = try? folder.read(one.word.key, range: 0..<min(one.word.size, Limits.word)) else { return nil }
+            return RecordingLayout(room: RoomID(String(decoding: room, as: UTF8.self)), recording: RecordingID(one.recording))
         }
     }
 

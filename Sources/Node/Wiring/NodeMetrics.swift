@@ -51,6 +51,7 @@ final class NodeMetrics: @unchecked Sendable {
         text.add("troupe_connections_refused_total", .counter, "Connections that did not become links.", Double(counters.connectionsRefused))
         text.add("troupe_members_suspected_total", .counter, "Times a member became suspect.", Double(counters.suspicions))
         text.add("troupe_members_down_total", .counter, "Lives of nodes that ended.", Double(counters.membersDown))
+        text.add("troupe_complaints_total", .counter, "Times a peer was told of because it answered pings and no call.", Double(counters.complaints))
         text.add("troupe_condemned_total", .counter, "Times the others declared this node down.", Double(counters.condemned))
         text.add("troupe_calls_shed_total", .counter, "Calls refused because a queue was full.", [
             .init(["side": "caller"], Double(counters.callsShed)), .init(["side": "callee"], Double(counters.peerCallsShed)),

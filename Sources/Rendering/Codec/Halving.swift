@@ -29,7 +29,8 @@ extension MediaFrame {
             x += Pairs.scalarCount
         }
         while x < count {
-            row[x] = UInt8((Int(upper[2 * x]) + Int(upper[2 * x + 1]) + Int(lower[2 * x]) + Int(lower[2 * x + 1]) + 2) / 4)
+            let above = Int(upper[2 * x]) + Int(upper[2 * x + 1]), below = Int(lower[2 * x]) + Int(lower[2 * x + 1])
+            row[x] = UInt8((above + below + 2) / 4)
             x += 1
         }
     }

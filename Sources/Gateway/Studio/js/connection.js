@@ -1,5 +1,5 @@
 // The session's way to the cluster: joins at one node, comes back at any, moves from one to another without a gap.
-import { Signalling } from "./signalling.js";
+import { Signalling, pause } from "./signalling.js";
 
 const FEATURES = ["move", "resume"];
 const BACKOFF_MS = [0, 150, 300, 600, 1200, 2400, 5000];
@@ -12,7 +12,6 @@ const FINAL = new Set([1000, 4400, 4401, 4403, 4404, 4409, 4410, 4429]);
 const FINAL_REASONS = new Set(["left", "removed", "ended", "replaced", "bad_request", "rate_limited"]);
 
 const socketURL = (base, room) => `${base.replace(/^http/, "ws")}/ws/${encodeURIComponent(room)}`;
-const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** The first of these addresses that opens, tried one after the other without waiting long for any. @returns null when none does */
 function firstOpen(urls) {

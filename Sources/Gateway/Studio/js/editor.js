@@ -12,6 +12,8 @@ const recordingId = decodeURIComponent(location.pathname.split("/")[2] ?? "");
 /** URLs of an index this old are still good for a while. */
 const FRESH_MS = 60000;
 const STEP_S = 1;
+/** How often a preview may be made anew while the page waits for it. */
+const REVISIONS = 16;
 /** Who came this soon after the beginning was there from the beginning. */
 const EDGE_S = 0.5;
 
@@ -57,17 +59,27 @@ class Editor {
   async preview() {
     if (this.recording.preview_status !== "ready" || !this.recording.preview) {
       this.show("preparing", "The preview is being made.");
-      const { job_id: id } = await api.preview(recordingId, this.token);
-      const job = await follow(id, this.token, (now) => {
-        byId("preparing-progress").value = now.progress;
-        byId("preparing-text").textContent = `The preview is being made: ${progressText(now)}`;
-      });
+      const job = await this.made();
       if (job.status !== "ready") throw new Error(job.error?.message ?? "The preview was cancelled.");
       this.recording = await api.made(recordingId, this.token);
     }
     if (!this.recording.preview) throw new Error("The preview is ready but cannot be read. Try again.");
     this.indexAt = performance.now();
     return this.recording.preview;
+  }
+  /** The preview's job, ended; the next one's where the recording is finished again meanwhile, and its preview made anew. */
+  async made() {
+    for (let again = 0; ; again += 1) {
+      const { job_id: id } = await api.preview(recordingId, this.token);
+      try {
+        return await follow(id, this.token, (now) => {
+          byId("preparing-progress").value = now.progress;
+          byId("preparing-text").textContent = `The preview is being made: ${progressText(now)}`;
+        });
+      } catch (error) {
+        if (error.code !== "unknown_job" || again === REVISIONS) throw error;
+      }
+    }
   }
   /** The index with URLs signed a moment ago; asked for once for all lanes. */
   async freshIndex() {

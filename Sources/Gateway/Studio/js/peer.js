@@ -23,6 +23,7 @@ export class Peer extends EventTarget {
     this.shown = new Set();
     this.queue = Promise.resolve();
     this.pc = new RTCPeerConnection({ iceServers, bundlePolicy: "max-bundle", rtcpMuxPolicy: "require" });
+    signalling.arrivals = () => this.arrivals();
     this.pc.onnegotiationneeded = () => this.offer();
     this.pc.onicecandidate = ({ candidate }) => candidate && signalling.send({
       type: "ice_candidate", candidate: candidate.candidate, sdpMid: candidate.sdpMid, sdpMLineIndex: candidate.sdpMLineIndex,
@@ -82,6 +83,11 @@ export class Peer extends EventTarget {
     await this.pc.setRemoteDescription({ type, sdp });
     await this.pc.setLocalDescription();
     this.signalling.send({ type: "webrtc_answer", sdp: this.pc.localDescription.sdp });
+  }
+  /** Packets of media that have come from the node. */
+  async arrivals() {
+    const entries = [...(await this.pc.getStats()).values()];
+    return entries.reduce((sum, entry) => sum + (entry.type === "inbound-rtp" ? entry.packetsReceived : 0), 0);
   }
   close() { this.pc.close(); }
 }

@@ -1,8 +1,14 @@
 // One WebSocket to one node: requests with answers, events, heartbeats. Where it is opened, and when again: connection.js.
 
 const REQUEST_TIMEOUT_MS = 20000;
-/** After a heartbeat: silence that long, and the node counts as gone. */
+/** After a heartbeat: silence that long, and the node counts as gone; */
 const PATIENCE_MS = 700;
+/** but while its media comes, only its signalling is late, and the node gone when nothing was heard for that long. */
+const LATE_MS = 5000;
+/** Between two looks at what has come. */
+const LOOK_MS = 200;
+
+export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 export class Signalling extends EventTarget {
   /** @param socket a WebSocket that is open or opening */
@@ -12,6 +18,8 @@ export class Signalling extends EventTarget {
     this.nextId = 1;
     this.waiting = new Map();
     this.heard = performance.now();
+    /** Packets of media that have come from the node. Set by that connection. */
+    this.arrivals = async () => 0;
     socket.onmessage = (event) => this.receive(JSON.parse(event.data));
     socket.onclose = (event) => this.lost(event.code, event.reason);
   }
@@ -34,12 +42,21 @@ export class Signalling extends EventTarget {
     this.pulse = setInterval(() => {
       const sent = performance.now();
       this.send({ type: "heartbeat" });
-      clearTimeout(this.patience);
-      this.patience = setTimeout(() => {
-        // A page that was put to sleep is late itself: that says nothing about the node.
-        if (this.heard < sent && performance.now() - sent < 2 * PATIENCE_MS) this.lost(4408, "heartbeat_timeout");
-      }, PATIENCE_MS);
+      this.check(sent);
     }, every);
+  }
+  /** Whether the node answers what was sent to it, or its media at least still comes. */
+  async check(sent) {
+    const answered = () => this.ended || this.heard >= sent;
+    await pause(PATIENCE_MS - LOOK_MS);
+    if (answered()) return;
+    const before = await this.arrivals();
+    await pause(LOOK_MS);
+    const after = await this.arrivals(), now = performance.now();
+    // A page that was put to sleep is late itself: that says nothing about the node.
+    if (answered() || now - sent > 2 * PATIENCE_MS) return;
+    if (after > before && now - this.heard < LATE_MS) return;
+    this.lost(4408, "heartbeat_timeout");
   }
 
   send(message) {
@@ -70,7 +87,6 @@ export class Signalling extends EventTarget {
   stop() {
     this.ended = true;
     clearInterval(this.pulse);
-    clearTimeout(this.patience);
     for (const { reject, timer } of this.waiting.values()) { clearTimeout(timer); reject(new Error("The connection was lost.")); }
     this.waiting.clear();
     this.socket.close(1000);
