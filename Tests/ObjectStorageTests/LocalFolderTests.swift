@@ -56,7 +56,7 @@ import Testing
                 // It may learn in the middle of it that its folder is gone.
                 while !Task.isCancelled { try? store.put(key, bytes: [1]) }
             }
-            for _ in 0..<300 { try store.deleteAll(under: ObjectKey("rooms/a/r")) }
+            for _ in 0..<20_000 { try store.deleteAll(under: ObjectKey("rooms/a/r")) }
             group.cancelAll()
             try await group.waitForAll()
         }
