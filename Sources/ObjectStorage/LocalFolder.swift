@@ -156,9 +156,13 @@ package struct LocalFolder: ObjectStore {
     private func removeTree(_ name: String, in folder: Descriptor, depth: Int) throws(ObjectStorageError) {
         if unlinkat(folder.number, name, 0) == 0 || errno == ENOENT { return }
         guard errno == EISDIR, depth < Limits.depth else { throw Descriptor.failure("delete \(name)") }
-        let inner = try Descriptor(name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, at: folder.number)
         // Another thread or process may write there until it hears that it is gone.
         for _ in 0..<Limits.folderTries {
+            let inner: Descriptor
+            do throws(ObjectStorageError) { inner = try Descriptor(name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, at: folder.number) } catch {
+                guard error == .notFound else { throw error }
+                return
+            }
             for child in inner.names() where child != "." && child != ".." { try removeTree(child, in: inner, depth: depth + 1) }
             if unlinkat(folder.number, name, AT_REMOVEDIR) == 0 || errno == ENOENT { return }
             guard errno == ENOTEMPTY else { break }

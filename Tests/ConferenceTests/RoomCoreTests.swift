@@ -163,10 +163,20 @@ import Testing
 
     @Test func aLateFinishDoesNotHideTheRunningRecording() throws {
         var core = room()
-        _ = core.recordingChanged(RecordingStatus(recordingID: "new", roomID: "R_1", state: .recording), wall: Self.wall)
-        let told = core.recordingChanged(RecordingStatus(recordingID: "old", roomID: "R_1", state: .ready), wall: Self.wall)
-        #expect(told.count == 1)
-        #expect(core.recording?.recordingID == "new")
+        let snapshot = try core.attach(attachment("a"), now: start, wall: Self.wall).grant.snapshot
+        var view = RoomView(room: snapshot.room, node: "n1")
+        _ = view.replace(by: snapshot, at: Self.wall)
+        for event in core.recordingChanged(RecordingStatus(recordingID: "new", roomID: "R_1", state: .recording), wall: Self.wall) { _ = view.apply(event, nil) }
+        for state in [RecordingState.ready, .deleted] {
+            let told = core.recordingChanged(RecordingStatus(recordingID: "old", roomID: "R_1", state: state), wall: Self.wall)
+            #expect(told.count == 1)
+            for event in told {
+                let isNew = view.apply(event, nil)
+                #expect(isNew)
+            }
+            #expect(core.recording?.recordingID == "new")
+            #expect(view.recording?.recordingID == "new")
+        }
         #expect(core.recordingChanged(RecordingStatus(recordingID: "new", roomID: "R_1", state: .recording), wall: Self.wall).isEmpty)
     }
 }

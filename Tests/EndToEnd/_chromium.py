@@ -53,7 +53,7 @@ class Person:
 
     def __init__(self, browser, name, viewport=None, own_recording=False):
         self.name = name
-        self.context = browser.new_context(ignore_https_errors=True, permissions=["camera", "microphone"], viewport=viewport or {"width": 1280, "height": 720})
+        self.context = browser.new_context(ignore_https_errors=True, permissions=["camera", "microphone"], viewport=viewport or {"width": 1280, "height": 720}, reduced_motion="reduce")
         self.context.add_init_script(WATCH)
         self.context.add_init_script(OWN_RECORDING % ("on" if own_recording else "off"))
         self.page = self.context.new_page()

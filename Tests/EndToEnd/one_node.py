@@ -1,4 +1,5 @@
 # timeout: 180
+# beside: others
 """One node, two Chromium windows through one Router: they see, hear and write to each other; mute, camera off and leave show."""
 from _chromium import Person, chromium
 from _cluster import Cluster, until

@@ -269,7 +269,7 @@ def main():
         unseen = left_out(cluster, ada, ben, room)
         token, (asked, overdue) = credential(ada)["token"], (recording["recording_id"] for recording in unseen)
         deleted(cluster, room, token, asked, overdue)
-        recorder_drained(cluster, ada, room)
+        recorder_drained(cluster, ada, room)    # the other one goes meanwhile, and this one is still said to run
         expired(cluster, room, token, overdue)
         each_deletion_is_counted(cluster)
         recorder_killed(cluster, ada, room)

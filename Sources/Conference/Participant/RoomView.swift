@@ -39,7 +39,7 @@ struct RoomView {
         case .trackMoved(let track, _): if let publication { publications[track] = publication }
         case .trackUnpublished(let track, _): publications[track] = nil
         case .muted(let track, _, let muted): publications[track]?.info.muted = muted
-        case .recording(let status): if status.state != .deleted || recording?.recordingID == status.recordingID { recording = status }
+        case .recording(let status): if status.replaces(recording) { recording = status }
         case .chat, .ended, .eventsLost: break
         }
         return true

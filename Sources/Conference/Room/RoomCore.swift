@@ -215,14 +215,8 @@ package struct RoomCore {
     package mutating func recordingChanged(_ told: RecordingStatus, wall: WallTime) -> [RoomEvent] {
         learnRefusals(from: told)
         let status = withConsent(told)
-        if let current = recording, current.recordingID != status.recordingID, current.state.isActive {
-            // An earlier recording finishing in the background: told, but it does not replace the running one.
-            return [number(.recording(status), wall)]
-        }
         guard recording != status else { return [] }
-        // An earlier one is gone: told, but it does not replace the newest.
-        if status.state == .deleted, let current = recording, current.recordingID != status.recordingID { return [number(.recording(status), wall)] }
-        recording = status
+        if status.replaces(recording) { recording = status }
         return [number(.recording(status), wall)]
     }
 
@@ -288,4 +282,11 @@ package struct RoomCore {
 extension RecordingState {
     /// Packets are being captured, or are about to be.
     package var isActive: Bool { self == .starting || self == .recording }
+}
+extension RecordingStatus {
+    /// Whether it says how things stand in its room, told after `current`: what is told of an earlier recording does not while one runs, nor that it is gone.
+    func replaces(_ current: RecordingStatus?) -> Bool {
+        guard let current, current.recordingID != recordingID else { return true }
+        return !current.state.isActive && state != .deleted
+    }
 }

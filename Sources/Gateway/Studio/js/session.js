@@ -12,6 +12,8 @@ import { copyText, copyInvitation, invitation, forgetInvitation } from "./invita
 
 /** After a move's new connection stands: as long as it may take to show everything. */
 const MOVE_MS = 3000;
+/** States of a recording in which no other can begin. */
+const RUNNING = new Set(["starting", "recording"]);
 const roomId = decodeURIComponent(location.pathname.split("/")[2] ?? "");
 
 class Session {
@@ -45,7 +47,7 @@ class Session {
     on("track_unpublished", (m) => this.unpublished(m.track_id));
     on("muted", (m) => this.muted(m.track_id, m.muted));
     on("chat", (m) => this.chat.add(m, m.from === this.me.id));
-    on("recording_status", (m) => this.recording(m.recording));
+    on("recording_status", (m) => this.recordingTold(m.recording));
     on("bye", (m) => this.over(m.reason));
     on("over", (m) => this.over(m.reason));
     on("error", (m) => toast(m.message, "error"));
@@ -205,7 +207,14 @@ class Session {
     }
   }
 
+  /** What is told of an earlier recording does not say how things stand while one runs, nor that it is gone. */
+  recordingTold(status) {
+    const current = this.recordingNow;
+    if (current && current.recording_id !== status.recording_id && (RUNNING.has(current.state) || status.state === "deleted")) return;
+    this.recording(status);
+  }
   recording(status) {
+    this.recordingNow = status;
     const running = status?.state === "recording" || status?.state === "starting";
     clearInterval(this.recordingClock);
     byId("rec").hidden = !running && status?.state !== "processing" && status?.state !== "stopping";
