@@ -123,9 +123,11 @@ window.seekAll = async (time) => Promise.all(window.players.map(async (video) =>
   const grey = canvas.getImageData(8, 8, 1, 1).data[0];
   return { mediaTime, luma: 16 + grey * 219 / 255 };
 }));
+// Until each has shown that much: a busy machine takes its time to begin.
 window.playAll = async (seconds) => {
   await Promise.all(window.players.map((video) => { video.currentTime = 0; return video.play(); }));
-  await new Promise((done) => setTimeout(done, seconds * 1000));
+  const end = performance.now() + 15000;
+  while (performance.now() < end && window.players.some((video) => video.currentTime < seconds)) await new Promise((done) => setTimeout(done, 50));
   return window.players.map((video) => { video.pause(); const quality = video.getVideoPlaybackQuality(); return { at: video.currentTime, frames: quality.totalVideoFrames, dropped: quality.droppedVideoFrames }; });
 };
 """
@@ -169,8 +171,8 @@ def main():
                     answer = page.evaluate("([base, peer, index, native]) => window.add(base, peer, index, native)", [f"{url}/preview/", peer, index, native])
                     assert abs(answer["duration"] - SECONDS) < 0.1 and (answer["width"], answer["height"]) == (640, 360), answer
                 check_seeks(page, index["peers"])
-                played = page.evaluate("() => window.playAll(2)")
-                assert all(player["at"] > 1 and player["frames"] > 15 for player in played), played
+                played = page.evaluate("() => window.playAll(1.5)")
+                assert all(player["at"] >= 1.5 and player["frames"] > 15 for player in played), played
                 page.close()
                 print(f"preview plays {'natively' if native else 'by Media Source Extensions'}: {played}")
 
